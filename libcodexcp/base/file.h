@@ -1,0 +1,25 @@
+/*
+ * Files: bounded reading, atomic replacement, private directories. Every descriptor is close-on-exec.
+ */
+#pragma once
+
+#include <sys/types.h>
+
+#include "base/error.h"
+
+/* The whole file, NUL-terminated. More than max bytes is an error. A missing file: returns 0 with
+ * *ret_data NULL; found: 1. */
+int ccp_file_read(const char *path, size_t max, char **ret_data, size_t *ret_len,
+		  struct codexcp_error *err);
+/* Temporary file beside it, fsync, rename: a reader sees the old or the new content, never half. */
+int ccp_file_replace(const char *path, const char *data, size_t len, mode_t mode,
+		     struct codexcp_error *err);
+/* mkdir -p; directories that are made get `mode`. */
+int ccp_dir_make(const char *path, mode_t mode, struct codexcp_error *err);
+/* Owned by us, a directory, and without permissions for group and others: 0, or an error that says
+ * which command makes it right. */
+int ccp_dir_check_private(const char *path, struct codexcp_error *err);
+/* Open with O_CLOEXEC; the mode is explicit. Returns the descriptor. */
+int ccp_file_open(const char *path, int flags, mode_t mode, struct codexcp_error *err);
+void ccp_closep(int *fd);
+#define _cleanup_close_ _cleanup_(ccp_closep)

@@ -1,0 +1,248 @@
+#include "domain/op_apply.h"
+
+#include "base/ids.h"
+#include "base/json.h"
+#include "base/str.h"
+#include "store/journal_store.h"
+
+#define BACKOFF_MIN_MS 1000
+#define BACKOFF_MAX_MS 30000
+#define SHORT_WAIT_MS 1000
+
+void ccp_op_outcome_done(struct ccp_op_outcome *outcome)
+{
+	ccp_op_done(&outcome->op);
+}
+
+/* Half of what it has waited so far, and up to a quarter more so that many do not come back together. */
+static int64_t backoff_ms(const struct ccp_op *op, int64_t now)
+{
+	int64_t wait = CCP_CLAMP((now - op->started_at) / 2, BACKOFF_MIN_MS, BACKOFF_MAX_MS);
+
+	return wait + ccp_random_below((uint32_t)(wait / 4));
+}
+
+static int journal(struct ccp_db *db, int64_t now, const struct ccp_op *op, const char *text,
+		   enum ccp_op_event event, const char *reason, struct codexcp_error *err)
+{
+	json_auto_t *data = json_object();
+	_cleanup_free_ char *dump = NULL;
+	struct ccp_journal_row row = { .at = now,
+				       .op_id = op->id,
+				       .thread_id = op->thread_id,
+				       .turn_id = op->turn_id,
+				       .category = (char *)"operation_status",
+				       .severity = (char *)"info",
+				       .text = (char *)text };
+
+	ccp_json_set_str(&data, "event", ccp_op_event_name(event));
+	ccp_json_set_int(&data, "attempt", op->attempt);
+	ccp_json_set_int(&data, "epoch", op->epoch);
+	ccp_json_set_str(&data, "reason", reason);
+	ccp_json_set_str(&data, "errorCode", op->error_code);
+	dump = data ? ccp_json_dump(data, NULL) : NULL;
+	if (!dump)
+		return ccp_fail_oom(err);
+	row.data = dump;
+	return ccp_journal_append(db, &row, err);
+}
+
+static int copy_texts(struct ccp_op *op, const struct ccp_op_change *change,
+		      struct codexcp_error *err)
+{
+	const struct {
+		char **member;
+		const char *value;
+	} texts[] = {
+		{ &op->thread_id, change->thread_id },
+		{ &op->turn_id, change->turn_id },
+		{ &op->instance, change->instance },
+		{ &op->boot_id, change->boot_id },
+		{ &op->baseline_turn, change->baseline_turn },
+		{ &op->effective_sandbox, change->effective_sandbox },
+		{ &op->effective_approval, change->effective_approval },
+		{ &op->effective_model, change->effective_model },
+		{ &op->error_class, change->error_class },
+	};
+
+	for (size_t i = 0; i < CCP_ARRAY_SIZE(texts); i++)
+		if (texts[i].value && ccp_row_set(texts[i].member, texts[i].value, err) < 0)
+			return CODEXCP_E_NO_MEMORY;
+	return 0;
+}
+
+static int copy_error(struct ccp_op *op, const struct codexcp_error *from, struct codexcp_error *err)
+{
+	if (!from || !from->code)
+		return 0;
+	op->error_retryable = from->retryable;
+	if (ccp_row_set(&op->error_code, codexcp_error_name(from->code), err) < 0)
+		return CODEXCP_E_NO_MEMORY;
+	return ccp_row_set(&op->error_message, from->message, err);
+}
+
+/* What an event changes beside the step. */
+static int take_change(struct ccp_op *op, enum ccp_op_event event, int64_t now,
+		       const struct ccp_op_change *change, struct codexcp_error *err)
+{
+	if (change->baseline_count)
+		op->baseline_count = change->baseline_count;
+	if (change->thread_is_new)
+		op->thread_is_new = 1;
+	if (event == CCP_OP_CLAIM) {
+		op->attempt++;
+		op->epoch = change->epoch;
+	}
+	if (event == CCP_OP_CLAIM && !op->started_at)
+		op->started_at = now;
+	if (event == CCP_OP_WORKER_LOST)
+		op->crash_count++;
+	if (event == CCP_OP_INTERRUPT && !op->interrupt_at)
+		op->interrupt_at = now;
+	if (copy_texts(op, change, err) < 0)
+		return CODEXCP_E_NO_MEMORY;
+	return copy_error(op, change->error, err);
+}
+
+static int forget_turn(struct ccp_op *op, bool thread_too, struct codexcp_error *err)
+{
+	if (thread_too) {
+		op->thread_is_new = 0;
+		op->baseline_count = 0;
+		(void)ccp_row_set(&op->thread_id, NULL, NULL);
+		(void)ccp_row_set(&op->baseline_turn, NULL, NULL);
+	}
+	return ccp_row_set(&op->turn_id, NULL, err);
+}
+
+static int end(struct ccp_op *op, enum ccp_step step, int64_t now, struct codexcp_error *err)
+{
+	op->active = 0;
+	op->completed_at = now;
+	op->not_before = 0;
+	if (step == CCP_STEP_IS_COMPLETED) {
+		(void)ccp_row_set(&op->error_code, NULL, NULL);
+		(void)ccp_row_set(&op->error_message, NULL, NULL);
+		(void)ccp_row_set(&op->error_class, NULL, NULL);
+		op->error_retryable = 0;
+	}
+	return ccp_row_set(&op->queued_reason, NULL, err);
+}
+
+/* Write the decision into the row. */
+static int take_decision(struct ccp_op *op, const struct ccp_op_decision *decision, int64_t now,
+			 const char *queued_reason, struct codexcp_error *err)
+{
+	const struct ccp_step_row *row = ccp_step_row(decision->next);
+	int r = ccp_row_set(&op->phase, row->phase, err);
+
+	if (r == 0)
+		r = ccp_row_set(&op->status, row->status, err);
+	if (r == 0 && decision->reason)
+		r = ccp_row_set(&op->reason, decision->reason, err);
+	if (decision->effects & CCP_EFFECT_FREE_ATTEMPT)
+		op->attempt = CCP_MAX(op->attempt - 1, 0);
+	if (decision->effects & CCP_EFFECT_CLEAN_STEP)
+		op->crash_count = 0;
+	op->not_before = decision->effects & CCP_EFFECT_WAIT_BACKOFF ? now + backoff_ms(op, now)
+			 : decision->effects & CCP_EFFECT_WAIT_SHORT ? now + SHORT_WAIT_MS
+								     : 0;
+	if (r == 0 && row->flags & CCP_STEP_TERMINAL)
+		return end(op, decision->next, now, err);
+	if (r == 0 && decision->next == CCP_STEP_IS_QUEUED)
+		r = forget_turn(op, decision->effects & CCP_EFFECT_FORGET_THREAD, err);
+	if (r == 0)
+		r = ccp_row_set(&op->queued_reason,
+				decision->next != CCP_STEP_IS_QUEUED ? NULL : queued_reason, err);
+	return r;
+}
+
+static struct ccp_op_facts facts_of(const struct ccp_op *op, const struct ccp_op_change *change)
+{
+	const char *sandbox = op->effective_sandbox ? op->effective_sandbox : op->sandbox;
+
+	return (struct ccp_op_facts){
+		.app_server_ready = change->app_server_ready,
+		.interrupt_asked = op->interrupt_at != 0,
+		.read_only = ccp_streq(sandbox, "read-only"),
+		.thread_is_new = op->thread_is_new,
+		.attempt = op->attempt,
+		.crash_count = op->crash_count,
+	};
+}
+
+/* A worker that dies with the operation again and again must not be restarted for it for ever. */
+static int name_crashes(struct ccp_op *op, enum ccp_op_event event, enum ccp_step next,
+			struct codexcp_error *err)
+{
+	_cleanup_error_ struct codexcp_error crashed = { 0 };
+
+	if (event != CCP_OP_WORKER_LOST || next != CCP_STEP_IS_FAILED)
+		return 0;
+	ccp_fail(&crashed, CODEXCP_E_WORKER_CRASHED, "the worker died %d times with this operation",
+		 (int)op->crash_count);
+	return copy_error(op, &crashed, err);
+}
+
+static int write_decision(struct ccp_db *db, struct ccp_op *op, enum ccp_op_event event, int64_t now,
+			  const struct ccp_op_decision *decision, const char *queued_reason,
+			  struct codexcp_error *err)
+{
+	_cleanup_free_ char *text = ccp_asprintf("%s -> %s", op->phase,
+						 ccp_step_row(decision->next)->phase);
+	int r = text ? 0 : ccp_fail_oom(err);
+
+	op->updated_at = now;
+	if (r == 0)
+		r = take_decision(op, decision, now, queued_reason, err);
+	if (r == 0)
+		r = name_crashes(op, event, decision->next, err);
+	if (r == 0)
+		r = ccp_op_update(db, op, err);
+	if (r == 0)
+		return ccp_fail(err, CODEXCP_E_STATE_BUSY, "operation %s was changed meanwhile",
+				op->id);
+	return r < 0 ? r : journal(db, now, op, text, event, decision->reason, err);
+}
+
+int ccp_op_apply(struct ccp_db *db, const struct ccp_clock *clock, const char *id,
+		 enum ccp_op_event event, const struct ccp_op_change *change,
+		 struct ccp_op_outcome *ret_outcome, struct codexcp_error *err)
+{
+	static const struct ccp_op_change nothing = { 0 };
+	_cleanup_(ccp_op_outcome_done) struct ccp_op_outcome outcome = { 0 };
+	struct ccp_op *op = &outcome.op;
+	int64_t now = ccp_clock_wall(clock);
+	struct ccp_op_decision decision;
+	struct ccp_op_facts facts;
+	int r;
+
+	change = change ? change : &nothing;
+	r = ccp_op_get(db, id, op, err);
+	if (r < 0)
+		return r;
+	if (r == 0 || !ccp_step_parse(op->phase, &outcome.from))
+		return ccp_fail(err, CODEXCP_E_INVALID_ARGUMENT, "no operation %s", id);
+	outcome.to = outcome.from;
+	if (event != CCP_OP_CLAIM && change->epoch &&
+	    (change->epoch != op->epoch || change->attempt != op->attempt))
+		r = journal(db, now, op, "late answer of an earlier attempt", event, NULL, err);
+	else if ((r = take_change(op, event, now, change, err)) == 0) {
+		facts = facts_of(op, change);
+		decision = ccp_op_decide(outcome.from, event, &facts);
+		outcome.changed = decision.matched;
+		outcome.to = decision.next;
+		outcome.effects = decision.effects;
+		if (decision.matched)
+			r = write_decision(db, op, event, now, &decision,
+					   change->queued_reason
+						   ? change->queued_reason
+						   : ccp_queued_reason_name(decision.queued_reason),
+					   err);
+	}
+	if (r < 0)
+		return r;
+	*ret_outcome = outcome;
+	outcome = (struct ccp_op_outcome){ 0 };
+	return 0;
+}

@@ -1,0 +1,93 @@
+/*
+ * The operation machine: a pure decision. Given where an operation stands, what happened, and what is known,
+ * it says where it goes and which effects follow. It does no I/O; op_apply.h writes the decision down and the
+ * runner carries the effects out, after the commit.
+ *
+ * The transitions are one table of rows (op_machine.c), tried from top to bottom; a (step, event) pair that no
+ * row matches changes nothing, so a late or repeated event is harmless. docs/STATE-MACHINES.md is printed from
+ * the table.
+ */
+#pragma once
+
+#include "domain/status.h"
+
+/* X(EVENT, name, meaning) */
+#define CCP_OP_EVENTS(X)                                                                           \
+	X(CLAIM, "claim", "the scheduler has a slot for it")                                       \
+	X(APP_SERVER_READY, "app_server_ready", "app-server answers")                              \
+	X(APP_SERVER_UNAVAILABLE, "app_server_unavailable", "app-server cannot be started")        \
+	X(THREAD_READY, "thread_ready", "the thread is loaded in our app-server")                  \
+	X(THREAD_BUSY, "thread_busy", "another turn runs in the thread")                           \
+	X(THREAD_ELSEWHERE, "thread_elsewhere", "another process has the thread open")             \
+	X(TURN_STARTED, "turn_started", "Codex accepted the turn, or it was found running")        \
+	X(TURN_COMPLETED, "turn_completed", "the turn ended by itself")                            \
+	X(TURN_FAILED, "turn_failed", "Codex gave the turn up")                                    \
+	X(TURN_INTERRUPTED, "turn_interrupted", "the turn was cut, on trusted evidence")           \
+	X(APPROVAL_OPENED, "approval_opened", "Codex asks for an approval")                        \
+	X(INPUT_OPENED, "input_opened", "Codex asks a question")                                   \
+	X(ANSWERED, "answered", "nothing is open any more")                                        \
+	X(REFUSED, "refused", "Codex refused the request: trying again is useless")                \
+	X(OVERLOADED, "overloaded", "app-server is overloaded (-32001)")                           \
+	X(TRANSIENT, "transient", "a failure that may pass, before the turn was sent")             \
+	X(OUTCOME_UNKNOWN, "outcome_unknown", "no answer came to a request that may have run")     \
+	X(CONNECTION_LOST, "connection_lost", "the app-server process is gone")                    \
+	X(WORKER_LOST, "worker_lost", "a new worker found it half-way")                            \
+	X(ABSENT, "absent", "evidence: the turn never ran")                                        \
+	X(ABSENT_POWER_LOSS, "absent_power_loss",                                                  \
+	  "no trace of the turn, but the machine was started again since")                         \
+	X(INTERRUPT, "interrupt", "somebody wants it to stop")
+
+enum ccp_op_event {
+#define X(event, name, meaning) CCP_OP_##event,
+	CCP_OP_EVENTS(X)
+#undef X
+};
+
+/* X(EFFECT, bit, name): what the runner does after the commit. */
+#define CCP_OP_EFFECTS(X)                                                                          \
+	X(START_APP_SERVER, 0, "start app-server")                                                 \
+	X(SEND_THREAD, 1, "send thread/start or thread/resume")                                    \
+	X(SEND_TURN, 2, "send turn/start")                                                         \
+	X(SEND_INTERRUPT, 3, "send turn/interrupt")                                                \
+	X(LOOK_UP, 4, "look the outcome up")                                                       \
+	X(WAIT_BACKOFF, 5, "wait with growing delay")                                              \
+	X(WAIT_SHORT, 6, "look again soon")                                                        \
+	X(FREE_ATTEMPT, 7, "does not count as an attempt")                                         \
+	X(CLEAN_STEP, 8, "the crash count starts again")                                           \
+	X(FORGET_THREAD, 9, "the thread was never stored: take a new one")
+
+enum ccp_op_effect {
+#define X(effect, bit, name) CCP_EFFECT_##effect = 1 << (bit),
+	CCP_OP_EFFECTS(X)
+#undef X
+};
+
+#define CCP_OP_MAX_ATTEMPTS 3
+#define CCP_OP_MAX_OVERLOADS 10
+#define CCP_OP_MAX_CRASHES 3
+
+/* What a decision may depend on beside step and event. */
+struct ccp_op_facts {
+	bool app_server_ready;
+	bool interrupt_asked;
+	bool read_only;	     /* the turn cannot write: running it twice harms nobody */
+	bool thread_is_new;  /* this operation started its thread */
+	int64_t attempt;     /* attempts begun, the present one included */
+	int64_t crash_count; /* workers that died with it, this one included */
+};
+
+struct ccp_op_decision {
+	bool matched;
+	enum ccp_step next;
+	unsigned effects;
+	enum ccp_queued_reason queued_reason; /* when next is QUEUED */
+	const char *reason;		      /* for terminal steps: why; may be NULL */
+};
+
+struct ccp_op_decision ccp_op_decide(enum ccp_step step, enum ccp_op_event event,
+				     const struct ccp_op_facts *facts);
+
+const char *ccp_op_event_name(enum ccp_op_event event);
+size_t ccp_op_event_count(void);
+/* The page docs/STATE-MACHINES.md; NULL when memory ran out. */
+char *ccp_op_machine_markdown(void);

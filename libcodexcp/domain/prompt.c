@@ -1,0 +1,308 @@
+#include "domain/prompt.h"
+
+#include <string.h>
+#include <utf8proc.h>
+
+#include "base/str.h"
+#include "base/strbuf.h"
+#include "base/utf8.h"
+
+#define NORMAL_FORM                                                                                \
+	(UTF8PROC_STABLE | UTF8PROC_COMPAT | UTF8PROC_COMPOSE | UTF8PROC_CASEFOLD)
+
+#define COMPARED_CHARS 2000
+/* What is cut before normalisation, which may shorten a text: room for blanks that collapse. */
+#define RAW_CHARS      (4 * COMPARED_CHARS)
+/* Two texts of one repeated letter would take COMPARED_CHARS squared; ordinary ones a tenth of this. */
+#define STEPS_MAX      2000000
+#define BUCKETS	       256
+
+/* White_Space of the Unicode character database. */
+static bool is_blank(utf8proc_int32_t c)
+{
+	utf8proc_category_t category;
+
+	if ((c >= '\t' && c <= '\r') || c == 0x85)
+		return true;
+	category = utf8proc_category(c);
+	return category == UTF8PROC_CATEGORY_ZS || category == UTF8PROC_CATEGORY_ZL ||
+	       category == UTF8PROC_CATEGORY_ZP;
+}
+
+/* Every run becomes one blank, those at the ends none; line ends need no rule of their own. */
+static void collapse_blanks(char *text)
+{
+	const char *in = text;
+	char *out = text;
+	bool gap = false;
+
+	while (*in) {
+		utf8proc_int32_t c;
+		utf8proc_ssize_t n = utf8proc_iterate((const utf8proc_uint8_t *)in, -1, &c);
+
+		if (is_blank(c)) {
+			gap = out > text;
+		} else {
+			if (gap)
+				*out++ = ' ';
+			gap = false;
+			memmove(out, in, (size_t)n);
+			out += n;
+		}
+		in += n;
+	}
+	*out = '\0';
+}
+
+static int normalise(const char *text, size_t len, char **ret_text, struct codexcp_error *err)
+{
+	utf8proc_uint8_t *mapped = NULL;
+	utf8proc_ssize_t n = utf8proc_map((const utf8proc_uint8_t *)text, (utf8proc_ssize_t)len,
+					  &mapped, NORMAL_FORM);
+
+	if (n == UTF8PROC_ERROR_NOMEM)
+		return ccp_fail_oom(err);
+	if (n < 0)
+		return ccp_fail(err, CODEXCP_E_INVALID_ARGUMENT, "the prompt: %s",
+				utf8proc_errmsg(n));
+	collapse_blanks((char *)mapped);
+	*ret_text = (char *)mapped;
+	return 0;
+}
+
+static void append_hash(struct ccp_strbuf *sb, const char *name, const json_t *value)
+{
+	char hash[CCP_SHA256_HEX];
+
+	if (ccp_sha256_json(value, hash))
+		ccp_strbuf_appendf(sb, "\n%s:%s", name, hash);
+	else
+		sb->failed = true;
+}
+
+int ccp_prompt_hash(const char *message, const json_t *output_schema, const json_t *input_items,
+		    char ret_hash[static CCP_SHA256_HEX], struct codexcp_error *err)
+{
+	_cleanup_(ccp_strbuf_done) struct ccp_strbuf sb = CCP_STRBUF(SIZE_MAX);
+	_cleanup_free_ char *normal = NULL;
+	int r = normalise(message, strlen(message), &normal, err);
+
+	if (r < 0)
+		return r;
+	ccp_strbuf_append(&sb, normal);
+	if (json_is_object(output_schema))
+		append_hash(&sb, "output_schema", output_schema);
+	if (json_array_size(input_items))
+		append_hash(&sb, "input_items", input_items);
+	if (sb.failed)
+		return ccp_fail_oom(err);
+	ccp_sha256_hex(ccp_strbuf_str(&sb), sb.len, ret_hash);
+	return 0;
+}
+
+struct chars {
+	utf8proc_int32_t at[COMPARED_CHARS];
+	size_t n;
+};
+
+/* Of valid UTF-8 with at most COMPARED_CHARS code points. */
+static void decode(const char *text, struct chars *ret)
+{
+	const utf8proc_uint8_t *in = (const utf8proc_uint8_t *)text;
+
+	for (ret->n = 0; *in; ret->n++)
+		in += utf8proc_iterate(in, -1, &ret->at[ret->n]);
+}
+
+static size_t bucket(utf8proc_int32_t c)
+{
+	return (size_t)c % BUCKETS;
+}
+
+/* At most this many characters can be matched, in whatever order they stand. */
+static size_t count_common(const struct chars *a, const struct chars *b)
+{
+	size_t in_a[BUCKETS] = { 0 }, in_b[BUCKETS] = { 0 }, common = 0;
+
+	for (size_t i = 0; i < a->n; i++)
+		in_a[bucket(a->at[i])]++;
+	for (size_t i = 0; i < b->n; i++)
+		in_b[bucket(b->at[i])]++;
+	for (size_t i = 0; i < BUCKETS; i++)
+		common += CCP_MIN(in_a[i], in_b[i]);
+	return common;
+}
+
+static double ratio(const struct chars *a, const struct chars *b, size_t matched)
+{
+	return 2.0 * (double)matched / (double)(a->n + b->n);
+}
+
+static bool is_similar(const struct chars *a, const struct chars *b, size_t matched)
+{
+	return ratio(a, b, matched) >= CCP_PROMPT_SIMILAR;
+}
+
+/*
+ * Ratcliff-Obershelp: the longest common run, then the same on its left and on its right. For each
+ * character of a, `last` and `previous` lead through the places in b where it may stand (a bucket, not
+ * a character), from the end; `run` is how long the common run is that ends there, if it was `seen` in
+ * the row (the character of a) before this one.
+ */
+struct matcher {
+	const struct chars *a, *b;
+	int last[BUCKETS], previous[COMPARED_CHARS];
+	size_t run[COMPARED_CHARS + 1], seen[COMPARED_CHARS + 1], row; /* index 0: before the first */
+	size_t steps;
+	size_t possible; /* falls with all that stays unmatched; in the end the characters matched */
+};
+
+struct range {
+	size_t a, a_end, b, b_end;
+};
+
+struct block {
+	size_t a, b, len;
+};
+
+static void matcher_init(struct matcher *m, const struct chars *a, const struct chars *b)
+{
+	memset(m, 0, sizeof(*m));
+	m->a = a;
+	m->b = b;
+	m->possible = CCP_MIN(a->n, b->n);
+	for (size_t i = 0; i < BUCKETS; i++)
+		m->last[i] = -1;
+	for (size_t j = 0; j < b->n; j++) {
+		m->previous[j] = m->last[bucket(b->at[j])];
+		m->last[bucket(b->at[j])] = (int)j;
+	}
+}
+
+/* The longest run; of several the first in a, of these the first in b. */
+static struct block find_longest(struct matcher *m, const struct range *in)
+{
+	struct block best = { .len = 0 };
+	size_t best_end = 0;
+
+	m->row++; /* the rows of an earlier search are no neighbours */
+	for (size_t i = in->a; i < in->a_end; i++) {
+		utf8proc_int32_t c = m->a->at[i];
+
+		m->row++;
+		for (int j = m->last[bucket(c)]; j >= (int)in->b; j = m->previous[j]) {
+			size_t end = (size_t)j + 1, len;
+
+			m->steps++;
+			if (end > in->b_end || m->b->at[j] != c)
+				continue;
+			len = m->seen[end - 1] == m->row - 1 ? m->run[end - 1] + 1 : 1;
+			m->run[end] = len;
+			m->seen[end] = m->row;
+			if (len > best.len || (len == best.len && best_end == i)) {
+				best = (struct block){ i + 1 - len, end - len, len };
+				best_end = i;
+			}
+		}
+	}
+	return best;
+}
+
+static size_t shorter(const struct range *range)
+{
+	return CCP_MIN(range->a_end - range->a, range->b_end - range->b);
+}
+
+static void match(struct matcher *m, struct range in)
+{
+	while (shorter(&in)) {
+		struct block block = find_longest(m, &in);
+		struct range left = { in.a, block.a, in.b, block.b };
+		struct range right = { block.a + block.len, in.a_end, block.b + block.len,
+				       in.b_end };
+
+		m->possible -= shorter(&in);
+		if (!block.len)
+			return;
+		m->possible += shorter(&left) + block.len + shorter(&right);
+		if (m->steps > STEPS_MAX)
+			m->possible = 0;
+		if (!is_similar(m->a, m->b, m->possible))
+			return;
+		match(m, left);
+		if (!is_similar(m->a, m->b, m->possible))
+			return;
+		in = right;
+	}
+}
+
+/* 0 when it is below CCP_PROMPT_SIMILAR: most pairs are seen to be so long before the end. */
+static double compare(const char *a_text, const char *b_text)
+{
+	struct chars a, b;
+	struct matcher m;
+
+	decode(a_text, &a);
+	decode(b_text, &b);
+	if (!is_similar(&a, &b, CCP_MIN(a.n, b.n)) || !is_similar(&a, &b, count_common(&a, &b)))
+		return 0;
+	matcher_init(&m, &a, &b);
+	match(&m, (struct range){ 0, a.n, 0, b.n });
+	return is_similar(&a, &b, m.possible) ? ratio(&a, &b, m.possible) : 0;
+}
+
+static int compare_words(const void *a, const void *b)
+{
+	return strcmp(*(char *const *)a, *(char *const *)b);
+}
+
+/* The words of a normalised text in order, a blank between them. NULL when memory ran out. */
+static char *sort_words(const char *text)
+{
+	_cleanup_(ccp_strbuf_done) struct ccp_strbuf sb = CCP_STRBUF(SIZE_MAX);
+	char *words[COMPARED_CHARS / 2 + 1];
+	_cleanup_free_ char *copy = strdup(text);
+	size_t n = 0;
+
+	for (char *rest = copy, *word; (word = strsep(&rest, " "));)
+		words[n++] = word;
+	qsort(words, n, sizeof(words[0]), compare_words);
+	for (size_t i = 0; i < n; i++)
+		ccp_strbuf_appendf(&sb, i ? " %s" : "%s", words[i]);
+	return copy ? ccp_strbuf_take(&sb) : NULL;
+}
+
+/* What is compared of a text, NULL when that is too short (or memory ran out). */
+static char *compared_part(const char *text)
+{
+	_cleanup_free_ char *normal = NULL;
+	size_t len;
+
+	if (normalise(text, ccp_utf8_clip(text, strlen(text), RAW_CHARS), &normal, NULL) < 0)
+		return NULL;
+	len = strlen(normal);
+	if (ccp_utf8_chars(normal, len) < CCP_PROMPT_SIMILAR_MIN_CHARS)
+		return NULL;
+	len = ccp_utf8_clip(normal, len, COMPARED_CHARS);
+	normal[len] = '\0';
+	return TAKE_PTR(normal);
+}
+
+double ccp_prompt_similarity(const char *a, const char *b)
+{
+	_cleanup_free_ char *a_text = compared_part(a), *b_text = compared_part(b);
+	_cleanup_free_ char *a_words = NULL, *b_words = NULL;
+	double by_text, by_words;
+
+	if (!a_text || !b_text)
+		return 0;
+	if (ccp_streq(a_text, b_text))
+		return 1;
+	a_words = sort_words(a_text);
+	b_words = sort_words(b_text);
+	if (!a_words || !b_words)
+		return 0;
+	by_text = compare(a_text, b_text);
+	by_words = compare(a_words, b_words);
+	return CCP_MAX(by_text, by_words);
+}

@@ -1,0 +1,546 @@
+#include "domain/runner.h"
+
+#include <stdio.h>
+#include <string.h>
+#include <utlist.h>
+
+#include "appserver/answers.h"
+#include "appserver/turn_error.h"
+#include "base/json.h"
+#include "base/log.h"
+#include "base/str.h"
+#include "domain/runner_internal.h"
+
+/* Streaming progress reaches the disk at most this late. */
+#define FLUSH_MS 100
+/* After app-server could not be started, it is tried again this much later at the earliest. */
+#define START_PAUSE_MS 1000
+#define STOP_GRACE_MS 5000
+/* Rows of the worker are never given up: txq.h. */
+#define FOR_EVER CCP_TXQ_FOR_EVER
+
+struct ccp_live *ccp_live_find(const struct ccp_runner *runner, const char *op_id)
+{
+	struct ccp_live *live;
+
+	DL_FOREACH(runner->live, live)
+		if (ccp_streq(live->op.id, op_id))
+			return live;
+	return NULL;
+}
+
+struct ccp_live *ccp_live_by_thread(const struct ccp_runner *runner, const char *thread_id)
+{
+	struct ccp_live *live;
+
+	DL_FOREACH(runner->live, live)
+		if (live->op.thread_id && ccp_streq(live->op.thread_id, thread_id))
+			return live;
+	return NULL;
+}
+
+void ccp_runner_trouble(const char *what, const char *op_id, const struct codexcp_error *err)
+{
+	ccp_log(CCP_LOG_ERROR, what, "operation", op_id, "code", codexcp_error_name(err->code),
+		"error", err->message, NULL);
+}
+
+static void live_free(struct ccp_live *live)
+{
+	ccp_timer_free(live->timer);
+	ccp_track_free(live->track);
+	ccp_op_done(&live->op);
+	free(live);
+}
+
+static void drop_live(struct ccp_live *live)
+{
+	DL_DELETE(live->runner->live, live);
+	live_free(live);
+}
+
+/* Steals *op. NULL when memory ran out: the row is adopted by the next worker. */
+static struct ccp_live *add_live(struct ccp_runner *runner, struct ccp_op *op)
+{
+	struct ccp_live *live = calloc(1, sizeof(*live));
+
+	if (!live || ccp_track_new(op->id, op->thread_id, op->turn_id, op->instance, &live->track,
+				   NULL) < 0) {
+		free(live);
+		ccp_op_done(op);
+		return NULL;
+	}
+	live->runner = runner;
+	live->op = *op;
+	*op = (struct ccp_op){ 0 };
+	DL_APPEND(runner->live, live);
+	return live;
+}
+
+/* Flushing: what the tracks have collected, all in one transaction. */
+
+static int write_tracks(struct ccp_db *db, void *data, struct codexcp_error *err)
+{
+	struct ccp_runner *runner = data;
+	struct ccp_live *live;
+
+	DL_FOREACH(runner->live, live) {
+		int r = ccp_track_dirty(live->track) ? ccp_track_write(live->track, db, err) : 0;
+
+		if (r < 0)
+			return r;
+	}
+	return 0;
+}
+
+static void tracks_written(const struct codexcp_error *err, void *data)
+{
+	struct ccp_runner *runner = data;
+	struct ccp_live *live;
+
+	if (err) {
+		if (err->code != CODEXCP_E_CANCELLED)
+			ccp_runner_trouble("progress was not written", NULL, err);
+		return;
+	}
+	DL_FOREACH(runner->live, live)
+		ccp_track_written(live->track);
+	runner->events.changed(runner->data);
+}
+
+static void on_flush(void *data)
+{
+	struct ccp_runner *runner = data;
+
+	(void)ccp_txq_add(runner->options.txq, write_tracks, tracks_written, runner, FOR_EVER,
+			  NULL);
+}
+
+static void flush_soon(struct ccp_runner *runner)
+{
+	if (!ccp_timer_active(runner->flush_timer))
+		ccp_timer_start(runner->flush_timer, FLUSH_MS);
+}
+
+/* Applying events */
+
+struct apply_job {
+	struct ccp_runner *runner;
+	char op_id[CCP_ID_SIZE];
+	enum ccp_op_event event;
+	struct ccp_op_change change;
+	struct codexcp_error error;
+	json_t *keep;
+	struct ccp_op_outcome outcome;
+};
+
+static void job_free(struct apply_job *job)
+{
+	codexcp_error_done(&job->error);
+	json_decref(job->keep);
+	ccp_op_outcome_done(&job->outcome);
+	free(job);
+}
+
+static void start_app_server(struct ccp_runner *runner)
+{
+	ccp_timer_stop(runner->idle_timer);
+	if (!ccp_timer_active(runner->start_timer))
+		ccp_appserver_start(runner->as);
+}
+
+static void carry_out(struct ccp_live *live, unsigned effects)
+{
+	if (effects & CCP_EFFECT_START_APP_SERVER)
+		start_app_server(live->runner);
+	if (effects & CCP_EFFECT_SEND_THREAD)
+		ccp_send_thread(live);
+	if (effects & CCP_EFFECT_SEND_TURN)
+		ccp_send_turn(live);
+	if (effects & CCP_EFFECT_SEND_INTERRUPT)
+		ccp_send_interrupt(live, NULL, NULL);
+	if (effects & CCP_EFFECT_LOOK_UP) {
+		start_app_server(live->runner);
+		if (effects & CCP_EFFECT_WAIT_SHORT)
+			ccp_look_up_later(live, 0);
+		else
+			ccp_look_up(live);
+	}
+}
+
+static int apply_tx(struct ccp_db *db, void *data, struct codexcp_error *err)
+{
+	struct apply_job *job = data;
+	struct ccp_live *live = ccp_live_find(job->runner, job->op_id);
+	int r = 0;
+
+	ccp_op_outcome_done(&job->outcome);
+	job->outcome = (struct ccp_op_outcome){ 0 };
+	if (live && job->change.turn_id)
+		r = ccp_track_set_turn(live->track,
+				       job->change.thread_id ? job->change.thread_id
+							     : live->op.thread_id,
+				       job->change.turn_id, job->change.instance,
+				       ccp_runner_now(job->runner), err);
+	if (r == 0 && live)
+		r = ccp_track_write(live->track, db, err);
+	if (r == 0)
+		r = ccp_op_apply(db, ccp_loop_clock(job->runner->options.loop), job->op_id,
+				 job->event, &job->change, &job->outcome, err);
+	return r;
+}
+
+/* The row as it is now becomes the live operation's, or the live operation ends. */
+static void take_outcome(struct apply_job *job)
+{
+	struct ccp_runner *runner = job->runner;
+	struct ccp_live *live = ccp_live_find(runner, job->op_id);
+	bool runs = ccp_step_row(job->outcome.to)->flags & CCP_STEP_SLOT;
+
+	if (live)
+		ccp_track_written(live->track);
+	if (!live && runs && job->outcome.changed)
+		live = add_live(runner, &job->outcome.op);
+	else if (live) {
+		ccp_op_done(&live->op);
+		live->op = job->outcome.op;
+		job->outcome.op = (struct ccp_op){ 0 };
+	}
+	if (!live)
+		return;
+	if (runs) {
+		if (job->outcome.changed)
+			carry_out(live, job->outcome.effects);
+		return;
+	}
+	if (live->op.thread_id)
+		ccp_send_unsubscribe(runner, live->op.thread_id);
+	drop_live(live);
+}
+
+static void apply_done(const struct codexcp_error *err, void *data)
+{
+	struct apply_job *job = data;
+	struct ccp_runner *runner = job->runner;
+
+	if (job->event == CCP_OP_CLAIM)
+		runner->claiming = false;
+	if (!err) {
+		take_outcome(job);
+		runner->events.changed(runner->data);
+		ccp_schedule(runner);
+	} else if (err->code != CODEXCP_E_CANCELLED) {
+		ccp_runner_trouble("an event was not recorded", job->op_id, err);
+	}
+	job_free(job);
+}
+
+void ccp_runner_apply(struct ccp_runner *runner, const char *op_id, enum ccp_op_event event,
+		      const struct ccp_op_change *change, json_t *keep)
+{
+	_cleanup_error_ struct codexcp_error err = { 0 };
+	struct apply_job *job = calloc(1, sizeof(*job));
+
+	if (!job) {
+		ccp_fail_oom(&err);
+		ccp_runner_trouble("an event was not recorded", op_id, &err);
+		return;
+	}
+	job->runner = runner;
+	snprintf(job->op_id, sizeof(job->op_id), "%s", op_id);
+	job->event = event;
+	if (change)
+		job->change = *change;
+	job->keep = json_incref(keep);
+	if (change && change->error) {
+		ccp_fail_copy(&job->error, change->error);
+		job->change.error = &job->error;
+	}
+	if (ccp_txq_add(runner->options.txq, apply_tx, apply_done, job, FOR_EVER, &err) < 0) {
+		ccp_runner_trouble("an event was not recorded", op_id, &err);
+		job_free(job);
+	}
+}
+
+/* What app-server says */
+
+static enum ccp_op_event end_event(const char *status)
+{
+	if (ccp_streq(status, "completed"))
+		return CCP_OP_TURN_COMPLETED;
+	return ccp_streq(status, "interrupted") ? CCP_OP_TURN_INTERRUPTED : CCP_OP_TURN_FAILED;
+}
+
+void ccp_turn_ended(struct ccp_live *live, const char *turn_id, const char *status,
+		    json_t *codex_error, json_t *keep)
+{
+	_cleanup_error_ struct codexcp_error error = { 0 };
+	struct ccp_op_change change = { .turn_id = live->op.turn_id ? NULL : turn_id,
+					.instance = ccp_appserver_info(live->runner->as)->instance };
+	enum ccp_op_event event = end_event(status);
+
+	if (event == CCP_OP_TURN_FAILED)
+		change.error_class = ccp_codex_turn_error(codex_error, &error);
+	if (error.code)
+		change.error = &error;
+	ccp_runner_apply(live->runner, live->op.id, event, &change, keep);
+}
+
+static void on_notification(const char *method, json_t *params, void *data)
+{
+	struct ccp_runner *runner = data;
+	struct ccp_event event;
+	struct ccp_live *live;
+
+	ccp_event_parse(method, params, &event);
+	live = event.thread_id ? ccp_live_by_thread(runner, event.thread_id) : NULL;
+	if (!live)
+		return;
+	/* Another turn of the thread (a continuation that Codex began, somebody else's) is not ours. */
+	if (event.turn_id && live->op.turn_id && !ccp_streq(event.turn_id, live->op.turn_id))
+		return;
+	if (ccp_track_event(live->track, &event, ccp_runner_now(runner), NULL) < 0)
+		ccp_log(CCP_LOG_ERROR, "progress was lost", "operation", live->op.id, NULL);
+	if (event.kind == CCP_EVENT_TURN_COMPLETED && event.turn_id)
+		ccp_turn_ended(live, event.turn_id, event.status, event.error, params);
+	else if (ccp_track_dirty(live->track))
+		flush_soon(runner);
+}
+
+/* Nobody can answer yet: the safe answer at once, and a line in the journal. */
+static void on_request(json_t *id, const char *method, json_t *params, void *data)
+{
+	struct ccp_runner *runner = data;
+	const char *thread_id = ccp_json_str(params, "threadId");
+	struct ccp_live *live = thread_id ? ccp_live_by_thread(runner, thread_id) : NULL;
+	json_t *answer = ccp_request_safe_answer(method, params, ccp_runner_now(runner));
+	_cleanup_free_ char *text =
+		ccp_asprintf("%s: %s", method, answer ? "answered safely" : "refused");
+
+	if (answer)
+		(void)ccp_appserver_reply(runner->as, id, answer, NULL);
+	else
+		(void)ccp_appserver_reply_error(runner->as, id, CCP_RPC_METHOD_NOT_FOUND,
+						"not supported by this client", NULL);
+	ccp_log(CCP_LOG_INFO, "request of app-server", "method", method, NULL);
+	if (live && text &&
+	    ccp_track_note(live->track, "interaction", "warning", text, ccp_runner_now(runner),
+			   NULL) == 0)
+		flush_soon(runner);
+}
+
+/* Calls fn for each that is still live when its turn comes: fn may end any of them. */
+static void each_live(struct ccp_runner *runner,
+		      void (*fn)(struct ccp_live *live, const struct codexcp_error *why),
+		      const struct codexcp_error *why)
+{
+	size_t n = ccp_runner_active(runner), i = 0;
+	char(*ids)[CCP_ID_SIZE] = calloc(n + 1, sizeof(*ids));
+	struct ccp_live *live;
+
+	if (!ids)
+		return;
+	DL_FOREACH(runner->live, live)
+		snprintf(ids[i++], sizeof(*ids), "%s", live->op.id);
+	for (i = 0; i < n; i++) {
+		live = ccp_live_find(runner, ids[i]);
+		if (live)
+			fn(live, why);
+	}
+	free(ids);
+}
+
+static void app_server_ready(struct ccp_live *live, const struct codexcp_error *why)
+{
+	if (ccp_streq(live->op.phase, "claimed"))
+		ccp_runner_apply(live->runner, live->op.id, CCP_OP_APP_SERVER_READY, NULL, NULL);
+	else if (ccp_streq(live->op.phase, "looking_up"))
+		ccp_look_up_later(live, 1);
+}
+
+/* It could not be started for those that wait for it; for the others the process is gone. */
+static void app_server_gone(struct ccp_live *live, const struct codexcp_error *why)
+{
+	const struct ccp_op_change change = { .error = why };
+
+	if (ccp_streq(live->op.phase, "claimed") || ccp_streq(live->op.phase, "looking_up"))
+		ccp_runner_apply(live->runner, live->op.id, CCP_OP_APP_SERVER_UNAVAILABLE, &change,
+				 NULL);
+	else
+		ccp_runner_apply(live->runner, live->op.id, CCP_OP_CONNECTION_LOST, NULL, NULL);
+}
+
+static void on_ready(void *data)
+{
+	struct ccp_runner *runner = data;
+
+	runner->events.app_server(NULL, runner->data);
+	each_live(runner, app_server_ready, NULL);
+}
+
+static void on_start_pause(void *data)
+{
+	struct ccp_runner *runner = data;
+
+	if (runner->live)
+		ccp_appserver_start(runner->as);
+	ccp_schedule(runner);
+}
+
+static void on_gone(const struct codexcp_error *why, void *data)
+{
+	struct ccp_runner *runner = data;
+
+	ccp_timer_start(runner->start_timer, START_PAUSE_MS);
+	runner->events.app_server(why, runner->data);
+	each_live(runner, app_server_gone, why);
+}
+
+static void on_garbage(const char *line, size_t len, void *data)
+{
+	char size[32];
+
+	snprintf(size, sizeof(size), "%zu", len);
+	ccp_log(CCP_LOG_WARNING, "a line of app-server could not be read", "bytes", size, NULL);
+}
+
+static void on_idle(void *data)
+{
+	struct ccp_runner *runner = data;
+
+	if (!runner->live)
+		ccp_appserver_stop(runner->as, STOP_GRACE_MS);
+}
+
+static void on_due(void *data)
+{
+	ccp_schedule(data);
+}
+
+/* Life */
+
+static const struct ccp_appserver_events app_server_events = {
+	.ready = on_ready,
+	.gone = on_gone,
+	.notification = on_notification,
+	.request = on_request,
+	.garbage = on_garbage,
+};
+
+static int set_up(struct ccp_runner *runner, struct codexcp_error *err)
+{
+	struct ccp_loop *loop = runner->options.loop;
+	struct ccp_process_id self;
+	int r = ccp_process_self(&self, err);
+
+	if (r < 0)
+		return r;
+	memcpy(runner->boot, self.boot, sizeof(runner->boot));
+	r = ccp_appserver_new(loop, &runner->options.app_server, &app_server_events, runner,
+			      &runner->as, err);
+	if (r == 0)
+		r = ccp_timer_new(loop, on_flush, runner, &runner->flush_timer, err);
+	if (r == 0)
+		r = ccp_timer_new(loop, on_due, runner, &runner->due_timer, err);
+	if (r == 0)
+		r = ccp_timer_new(loop, on_idle, runner, &runner->idle_timer, err);
+	if (r == 0)
+		r = ccp_timer_new(loop, on_start_pause, runner, &runner->start_timer, err);
+	return r;
+}
+
+int ccp_runner_new(const struct ccp_runner_options *options,
+		   const struct ccp_runner_events *events, void *data,
+		   struct ccp_runner **ret_runner, struct codexcp_error *err)
+{
+	struct ccp_runner *runner = calloc(1, sizeof(*runner));
+	int r;
+
+	if (!runner)
+		return ccp_fail_oom(err);
+	runner->options = *options;
+	runner->events = *events;
+	runner->data = data;
+	r = set_up(runner, err);
+	if (r < 0) {
+		ccp_runner_free(runner);
+		return r;
+	}
+	*ret_runner = runner;
+	return 0;
+}
+
+void ccp_runner_free(struct ccp_runner *runner)
+{
+	struct ccp_live *live, *next;
+
+	if (!runner)
+		return;
+	ccp_appserver_free(runner->as);
+	while (runner->sends)
+		ccp_send_done(runner->sends);
+	DL_FOREACH_SAFE(runner->live, live, next)
+		drop_live(live);
+	ccp_timer_free(runner->flush_timer);
+	ccp_timer_free(runner->due_timer);
+	ccp_timer_free(runner->idle_timer);
+	ccp_timer_free(runner->start_timer);
+	free(runner);
+}
+
+static int adopt_one(const struct ccp_op *op, void *data)
+{
+	json_t *ids = data;
+
+	return json_array_append_new(ids, json_string(op->id));
+}
+
+int ccp_runner_adopt(struct ccp_runner *runner, struct codexcp_error *err)
+{
+	json_auto_t *ids = json_array();
+	json_t *id;
+	size_t i;
+	int r = ids ? ccp_op_each_active(runner->options.db, adopt_one, ids, err) : ccp_fail_oom(err);
+
+	if (r < 0)
+		return r;
+	json_array_foreach(ids, i, id)
+		ccp_runner_apply(runner, json_string_value(id), CCP_OP_WORKER_LOST, NULL, NULL);
+	return 0;
+}
+
+void ccp_runner_look(struct ccp_runner *runner)
+{
+	ccp_schedule(runner);
+}
+
+void ccp_runner_drain(struct ccp_runner *runner)
+{
+	runner->draining = true;
+}
+
+void ccp_runner_interrupt(struct ccp_runner *runner, const char *op_id, ccp_interrupt_fn fn,
+			  void *data)
+{
+	struct ccp_live *live = ccp_live_find(runner, op_id);
+
+	/* It has ended, or its turn is not known yet: the row remembers the wish. */
+	if (!live || !live->op.turn_id)
+		fn(NULL, data);
+	else
+		ccp_send_interrupt(live, fn, data);
+}
+
+size_t ccp_runner_active(const struct ccp_runner *runner)
+{
+	struct ccp_live *live;
+	size_t n = 0;
+
+	DL_COUNT(runner->live, live, n);
+	return n;
+}
+
+const struct ccp_appserver *ccp_runner_app_server(const struct ccp_runner *runner)
+{
+	return runner->as;
+}

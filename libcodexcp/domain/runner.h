@@ -1,0 +1,59 @@
+/*
+ * Runs operations: takes them from the queue within the limits, carries out the effects of the machine on one
+ * app-server, feeds what app-server says back as events, looks up what was lost. Whoever has the worker lock
+ * has one runner; everything it knows is in rows, so the next one goes on where this one stopped.
+ *
+ *	ccp_runner_new(&options, &events, self, &runner, err);
+ *	ccp_runner_adopt(runner, err);	// what an earlier worker left half-way
+ *	ccp_runner_look(runner);	// there may be work
+ */
+#pragma once
+
+#include "appserver/client.h"
+#include "domain/txq.h"
+#include "store/db.h"
+
+struct ccp_runner;
+
+struct ccp_limits {
+	int64_t global, project, agent, thread;
+	int64_t requests; /* under way to app-server at once */
+};
+
+struct ccp_runner_options {
+	struct ccp_loop *loop;
+	struct ccp_db *db;   /* borrowed, for reading between transactions */
+	struct ccp_txq *txq; /* borrowed */
+	struct ccp_appserver_options app_server;
+	struct ccp_limits limits;
+	int64_t epoch;
+	int64_t app_server_idle_ms; /* stop app-server after this long without work; 0: never */
+};
+
+struct ccp_runner_events {
+	/* Rows have changed: tell whoever waits. */
+	void (*changed)(void *data);
+	/* app-server started, ended or could not be started (why). */
+	void (*app_server)(const struct codexcp_error *why, void *data);
+};
+
+int ccp_runner_new(const struct ccp_runner_options *options,
+		   const struct ccp_runner_events *events, void *data,
+		   struct ccp_runner **ret_runner, struct codexcp_error *err);
+/* Ends app-server too. Rows stay as they are: the next worker adopts them. */
+void ccp_runner_free(struct ccp_runner *runner);
+
+/* Operations that an earlier worker left between queue and end. Once, before anything else. */
+int ccp_runner_adopt(struct ccp_runner *runner, struct codexcp_error *err);
+void ccp_runner_look(struct ccp_runner *runner);
+/* Claim nothing any more; what runs goes on. */
+void ccp_runner_drain(struct ccp_runner *runner);
+
+/* Interrupt the turn of an operation. fn comes when Codex has answered; err NULL: it will stop. */
+typedef void (*ccp_interrupt_fn)(const struct codexcp_error *err, void *data);
+void ccp_runner_interrupt(struct ccp_runner *runner, const char *op_id, ccp_interrupt_fn fn,
+			  void *data);
+
+/* Operations between queue and end. */
+size_t ccp_runner_active(const struct ccp_runner *runner);
+const struct ccp_appserver *ccp_runner_app_server(const struct ccp_runner *runner);

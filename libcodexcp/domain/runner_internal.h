@@ -1,0 +1,80 @@
+/*
+ * What the files of the runner share: runner.c (life, rows, events), runner_send.c (requests to Codex and their
+ * answers), runner_lookup.c (what happened to a lost turn), runner_schedule.c (who is next).
+ */
+#pragma once
+
+#include "appserver/events.h"
+#include "domain/op_apply.h"
+#include "domain/runner.h"
+#include "domain/turn_track.h"
+
+/* An operation between queue and end. */
+struct ccp_live {
+	struct ccp_runner *runner;
+	struct ccp_op op; /* as last committed */
+	struct ccp_track *track;
+	struct ccp_timer *timer; /* for looking again */
+	int looks;		 /* looks at the thread since it was lost */
+	struct ccp_live *next, *prev;
+};
+
+/* A request under way; the answer finds its operation by id, because that may have ended meanwhile. */
+struct ccp_send {
+	struct ccp_runner *runner;
+	char op_id[CCP_ID_SIZE];
+	int64_t epoch, attempt;
+	ccp_interrupt_fn fn; /* of an interrupt */
+	void *fn_data;
+	struct ccp_send *next, *prev;
+};
+
+struct ccp_runner {
+	struct ccp_runner_options options;
+	struct ccp_runner_events events;
+	void *data;
+	struct ccp_appserver *as;
+	struct ccp_timer *flush_timer, *due_timer, *idle_timer, *start_timer;
+	struct ccp_live *live;
+	struct ccp_send *sends;
+	bool claiming, draining;
+	char boot[CCP_BOOT_ID_SIZE];
+};
+
+static inline int64_t ccp_runner_now(const struct ccp_runner *runner)
+{
+	return ccp_clock_wall(ccp_loop_clock(runner->options.loop));
+}
+
+struct ccp_live *ccp_live_find(const struct ccp_runner *runner, const char *op_id);
+struct ccp_live *ccp_live_by_thread(const struct ccp_runner *runner, const char *thread_id);
+/* An error of the program itself: logged, the operation stays where it is and is looked at again. */
+void ccp_runner_trouble(const char *what, const char *op_id, const struct codexcp_error *err);
+
+/*
+ * Apply an event to an operation in a transaction of its own (with what its track has collected), then carry
+ * out the effects. `change` may borrow from `keep`, which is referenced until then, and its error is copied.
+ */
+void ccp_runner_apply(struct ccp_runner *runner, const char *op_id, enum ccp_op_event event,
+		      const struct ccp_op_change *change, json_t *keep);
+
+/* A turn has ended, by its own event or as history tells. */
+void ccp_turn_ended(struct ccp_live *live, const char *turn_id, const char *status,
+		    json_t *codex_error, json_t *keep);
+
+/* runner_send.c */
+void ccp_send_thread(struct ccp_live *live);
+void ccp_send_turn(struct ccp_live *live);
+void ccp_send_interrupt(struct ccp_live *live, ccp_interrupt_fn fn, void *fn_data);
+void ccp_send_unsubscribe(struct ccp_runner *runner, const char *thread_id);
+/* Start a request for a live operation; fn gets the ccp_send as data and must ccp_send_done() it. */
+int ccp_send_start(struct ccp_live *live, const char *method, json_t *params, int64_t timeout_ms,
+		   ccp_reply_fn fn, struct ccp_send **ret_send, struct codexcp_error *err);
+void ccp_send_done(struct ccp_send *send);
+
+/* runner_lookup.c */
+void ccp_look_up(struct ccp_live *live);
+void ccp_look_up_later(struct ccp_live *live, int64_t delay_ms);
+
+/* runner_schedule.c */
+void ccp_schedule(struct ccp_runner *runner);

@@ -1,0 +1,340 @@
+/*
+ * Requests to Codex and what their answers mean. What is sent is on disk before (the row says thread_start_sent
+ * or turn_start_sent); every answer carries the epoch and the attempt it belongs to.
+ */
+#include <stdio.h>
+#include <utlist.h>
+
+#include "base/json.h"
+#include "base/log.h"
+#include "base/str.h"
+#include "domain/project.h"
+#include "domain/runner_internal.h"
+
+#define INTERRUPT_TIMEOUT_MS 30000
+#define SMALL_REQUEST_TIMEOUT_MS 10000
+
+void ccp_send_done(struct ccp_send *send)
+{
+	DL_DELETE(send->runner->sends, send);
+	free(send);
+}
+
+int ccp_send_start(struct ccp_live *live, const char *method, json_t *params, int64_t timeout_ms,
+		   ccp_reply_fn fn, struct ccp_send **ret_send, struct codexcp_error *err)
+{
+	struct ccp_runner *runner = live->runner;
+	struct ccp_send *send = calloc(1, sizeof(*send));
+	int r;
+
+	if (!send) {
+		json_decref(params);
+		return ccp_fail_oom(err);
+	}
+	send->runner = runner;
+	snprintf(send->op_id, sizeof(send->op_id), "%s", live->op.id);
+	send->epoch = live->op.epoch;
+	send->attempt = live->op.attempt;
+	DL_APPEND(runner->sends, send);
+	r = ccp_appserver_call(runner->as, method, params, timeout_ms, fn, send, err);
+	if (r < 0)
+		ccp_send_done(send);
+	else if (ret_send)
+		*ret_send = send;
+	return r;
+}
+
+static enum ccp_op_event event_of(enum ccp_codex_problem problem)
+{
+	switch (problem) {
+	case CCP_PROBLEM_OVERLOADED:
+		return CCP_OP_OVERLOADED;
+	case CCP_PROBLEM_ELSEWHERE:
+		return CCP_OP_THREAD_ELSEWHERE;
+	case CCP_PROBLEM_TIMEOUT:
+		return CCP_OP_OUTCOME_UNKNOWN;
+	case CCP_PROBLEM_NOT_READY:
+		return CCP_OP_TRANSIENT;
+	case CCP_PROBLEM_GONE:
+		return CCP_OP_CONNECTION_LOST;
+	case CCP_PROBLEM_INVALID:
+	case CCP_PROBLEM_NO_THREAD:
+	case CCP_PROBLEM_ARCHIVED:
+	case CCP_PROBLEM_NO_TURN:
+	case CCP_PROBLEM_LOGIN:
+		return CCP_OP_REFUSED;
+	}
+	return CCP_OP_REFUSED;
+}
+
+/* What clients branch on, instead of the general SEND_FAILED. */
+static int code_of(enum ccp_codex_problem problem, const struct codexcp_error *err)
+{
+	return problem == CCP_PROBLEM_NO_THREAD	 ? CODEXCP_E_THREAD_NOT_FOUND
+	       : problem == CCP_PROBLEM_ARCHIVED ? CODEXCP_E_THREAD_NOT_FOUND
+	       : problem == CCP_PROBLEM_LOGIN	 ? CODEXCP_E_LOGIN_REQUIRED
+						 : err->code;
+}
+
+static void request_failed(struct ccp_send *send, const struct codexcp_error *err)
+{
+	enum ccp_codex_problem problem = ccp_codex_problem(err);
+	_cleanup_error_ struct codexcp_error named = { 0 };
+	struct ccp_op_change change = { .epoch = send->epoch, .attempt = send->attempt,
+					.error = &named };
+
+	/* The death of app-server is told to all its operations at once, by its own event. */
+	if (problem == CCP_PROBLEM_GONE)
+		return;
+	ccp_fail_copy(&named, err);
+	if (code_of(problem, err) != err->code)
+		ccp_fail(&named, code_of(problem, err), "%s", err->message);
+	ccp_runner_apply(send->runner, send->op_id, event_of(problem), &change, NULL);
+}
+
+/* Nothing was sent: the operation fails or goes back, as the machine says. */
+static void not_sent(struct ccp_live *live, const struct codexcp_error *err)
+{
+	struct ccp_op_change change = { .epoch = live->op.epoch, .attempt = live->op.attempt,
+					.error = err };
+	enum ccp_op_event event = err->code == CODEXCP_E_APP_SERVER_UNAVAILABLE
+					  ? CCP_OP_CONNECTION_LOST
+				  : err->code == CODEXCP_E_NO_MEMORY ? CCP_OP_TRANSIENT
+								     : CCP_OP_REFUSED;
+
+	ccp_runner_apply(live->runner, live->op.id, event, &change, NULL);
+}
+
+/* The thread */
+
+static const char *newest_turn(const json_t *turns)
+{
+	size_t n = json_array_size(turns);
+
+	return n ? ccp_json_str(json_array_get(turns, n - 1), "id") : NULL;
+}
+
+static void thread_ready(struct ccp_send *send, json_t *result, bool is_new)
+{
+	struct ccp_runner *runner = send->runner;
+	_cleanup_error_ struct codexcp_error err = { 0 };
+	struct ccp_thread_answer answer;
+	struct ccp_op_change change = { .epoch = send->epoch, .attempt = send->attempt };
+
+	if (ccp_thread_answer_parse(result, &answer, &err) < 0) {
+		request_failed(send, &err);
+		return;
+	}
+	change.thread_id = answer.thread_id;
+	change.thread_is_new = is_new;
+	change.instance = ccp_appserver_info(runner->as)->instance;
+	change.boot_id = runner->boot;
+	change.effective_sandbox = ccp_sandbox_name(answer.sandbox);
+	change.effective_approval = answer.approval;
+	change.effective_model = answer.model;
+	change.baseline_turn = newest_turn(answer.turns);
+	change.baseline_count = (int64_t)json_array_size(answer.turns);
+	ccp_runner_apply(runner, send->op_id,
+			 answer.active && !is_new ? CCP_OP_THREAD_BUSY : CCP_OP_THREAD_READY,
+			 &change, result);
+}
+
+static void on_thread_started(json_t *result, const struct codexcp_error *err, void *data)
+{
+	struct ccp_send *send = data;
+
+	if (err)
+		request_failed(send, err);
+	else
+		thread_ready(send, result, true);
+	ccp_send_done(send);
+}
+
+static void start_thread(struct ccp_live *live)
+{
+	struct ccp_runner *runner = live->runner;
+	_cleanup_free_ char *source = ccp_asprintf("codexcp:%s", live->op.id);
+	_cleanup_error_ struct codexcp_error err = { 0 };
+	const struct ccp_thread_start start = {
+		.cwd = live->op.cwd,
+		.model = live->op.model,
+		.approval = live->op.approval,
+		.sandbox = ccp_sandbox_parse(live->op.sandbox),
+		.source = source,
+	};
+	const struct ccp_codex_version *version = &ccp_appserver_info(runner->as)->version;
+
+	if (ccp_send_start(live, "thread/start", ccp_thread_start_params(version, &start),
+			   live->op.request_timeout_ms, on_thread_started, NULL, &err) < 0)
+		not_sent(live, &err);
+}
+
+static void on_thread_resumed(json_t *result, const struct codexcp_error *err, void *data)
+{
+	struct ccp_send *send = data;
+	struct ccp_live *live = ccp_live_find(send->runner, send->op_id);
+
+	if (!err)
+		thread_ready(send, result, false);
+	else if (live && live->op.thread_is_new && ccp_codex_problem(err) == CCP_PROBLEM_NO_THREAD)
+		/* Our own thread of an earlier app-server, which never had a turn, was never stored. */
+		start_thread(live);
+	else
+		request_failed(send, err);
+	ccp_send_done(send);
+}
+
+static void resume_thread(struct ccp_live *live)
+{
+	const struct ccp_codex_version *version = &ccp_appserver_info(live->runner->as)->version;
+	_cleanup_error_ struct codexcp_error err = { 0 };
+
+	if (ccp_send_start(live, "thread/resume",
+			   ccp_thread_resume_params(version, live->op.thread_id),
+			   live->op.request_timeout_ms, on_thread_resumed, NULL, &err) < 0)
+		not_sent(live, &err);
+}
+
+/* "on-failure" is refused by newer versions only after the thread was made: say it before. */
+static int check_version(const struct ccp_live *live, struct codexcp_error *err)
+{
+	const struct ccp_codex_version *version = &ccp_appserver_info(live->runner->as)->version;
+
+	return ccp_streq(live->op.approval, "on-failure")
+		       ? ccp_codex_require(version, CCP_CODEX_APPROVAL_ON_FAILURE, err)
+		       : 0;
+}
+
+void ccp_send_thread(struct ccp_live *live)
+{
+	_cleanup_error_ struct codexcp_error err = { 0 };
+	const char *instance = ccp_appserver_info(live->runner->as)->instance;
+
+	if (ccp_place_check(live->op.cwd, live->op.allowed_root, &err) < 0 ||
+	    check_version(live, &err) < 0)
+		not_sent(live, &err);
+	else if (!live->op.thread_id)
+		start_thread(live);
+	else if (live->op.thread_is_new && ccp_streq(live->op.instance, instance))
+		/* Still loaded, and without a turn there is nothing to resume. */
+		ccp_runner_apply(live->runner, live->op.id, CCP_OP_THREAD_READY, NULL, NULL);
+	else
+		resume_thread(live);
+}
+
+void ccp_send_unsubscribe(struct ccp_runner *runner, const char *thread_id)
+{
+	json_t *params = json_pack("{s:s}", "threadId", thread_id);
+
+	/* Lets go of the thread, so that the desktop or the terminal can open it; older versions do not
+	 * know the method, and nothing depends on the answer. */
+	(void)ccp_appserver_call(runner->as, "thread/unsubscribe", params, SMALL_REQUEST_TIMEOUT_MS,
+				 NULL, NULL, NULL);
+}
+
+/* The turn */
+
+static void on_turn_started(json_t *result, const struct codexcp_error *err, void *data)
+{
+	struct ccp_send *send = data;
+	_cleanup_error_ struct codexcp_error bad = { 0 };
+	struct ccp_op_change change = {
+		.epoch = send->epoch,
+		.attempt = send->attempt,
+		.instance = ccp_appserver_info(send->runner->as)->instance,
+	};
+
+	if (!err && ccp_turn_start_parse(result, &change.turn_id, &bad) < 0)
+		err = &bad;
+	if (err)
+		request_failed(send, err);
+	else
+		ccp_runner_apply(send->runner, send->op_id, CCP_OP_TURN_STARTED, &change, result);
+	ccp_send_done(send);
+}
+
+static int parse_opt(const char *text, json_t **ret, struct codexcp_error *err)
+{
+	return text ? ccp_json_parse(text, strlen(text), 0, ret, err) : 0;
+}
+
+static int turn_params(struct ccp_live *live, json_t **ret_params, struct codexcp_error *err)
+{
+	struct ccp_runner *runner = live->runner;
+	_cleanup_op_request_ struct ccp_op_request request = { 0 };
+	json_auto_t *images = NULL, *schema = NULL;
+	struct ccp_turn_start start = {
+		.thread_id = live->op.thread_id,
+		.client_message_id = live->op.id,
+		.cwd = live->op.cwd,
+		.model = live->op.model,
+		.effort = live->op.effort,
+		.summary = live->op.summary,
+		.approval = live->op.approval,
+		.sandbox = ccp_sandbox_parse(live->op.sandbox),
+		.mode = live->op.mode ? live->op.mode : "default",
+		.mode_model = live->op.model ? live->op.model : live->op.effective_model,
+	};
+	int r = ccp_op_get_request(runner->options.db, live->op.id, &request, err);
+
+	if (r == 0)
+		return ccp_fail(err, CODEXCP_E_INTERNAL, "operation %s has no request",
+				live->op.id);
+	if (r > 0)
+		r = parse_opt(request.input_items, &images, err);
+	if (r == 0)
+		r = parse_opt(request.output_schema, &schema, err);
+	if (r < 0)
+		return r;
+	start.text = request.message;
+	start.images = images;
+	start.output_schema = schema;
+	*ret_params = ccp_turn_start_params(&ccp_appserver_info(runner->as)->version, &start);
+	return *ret_params ? 0 : ccp_fail_oom(err);
+}
+
+void ccp_send_turn(struct ccp_live *live)
+{
+	_cleanup_error_ struct codexcp_error err = { 0 };
+	json_t *params = NULL;
+
+	if (ccp_place_check(live->op.cwd, live->op.allowed_root, &err) < 0 ||
+	    turn_params(live, &params, &err) < 0 ||
+	    ccp_send_start(live, "turn/start", params, live->op.request_timeout_ms, on_turn_started,
+			   NULL, &err) < 0)
+		not_sent(live, &err);
+}
+
+/* Interrupting */
+
+static void on_interrupted(json_t *result, const struct codexcp_error *err, void *data)
+{
+	struct ccp_send *send = data;
+	struct ccp_live *live = ccp_live_find(send->runner, send->op_id);
+	bool ended = err && ccp_codex_problem(err) == CCP_PROBLEM_NO_TURN;
+
+	/* The turn has ended by itself, and its event is on the way, or was lost with a connection. */
+	if (ended && live)
+		ccp_look_up_later(live, 0);
+	if (err && !ended)
+		ccp_runner_trouble("a turn could not be interrupted", send->op_id, err);
+	if (send->fn)
+		send->fn(ended ? NULL : err, send->fn_data);
+	ccp_send_done(send);
+}
+
+void ccp_send_interrupt(struct ccp_live *live, ccp_interrupt_fn fn, void *fn_data)
+{
+	_cleanup_error_ struct codexcp_error err = { 0 };
+	struct ccp_send *send = NULL;
+	json_t *params = ccp_turn_interrupt_params(live->op.thread_id, live->op.turn_id);
+
+	if (ccp_send_start(live, "turn/interrupt", params, INTERRUPT_TIMEOUT_MS, on_interrupted, &send,
+			   &err) < 0) {
+		if (fn)
+			fn(&err, fn_data);
+		return;
+	}
+	send->fn = fn;
+	send->fn_data = fn_data;
+}

@@ -1,0 +1,81 @@
+/*
+ * Operations: what was asked (never changes) and where it stands (changes only through the one setter).
+ *
+ * ccp_op_insert() belongs to the transaction that acknowledges; ccp_op_update() compares the version that
+ * was read, so a writer that was overtaken changes nothing and is told so.
+ */
+#pragma once
+
+#include "store/row.h"
+
+struct ccp_op {
+	CCP_OP_FIXED_COLUMNS(CCP_ROW_TEXT_MEMBER, CCP_ROW_INT_MEMBER)
+	CCP_OP_STATE_COLUMNS(CCP_ROW_TEXT_MEMBER, CCP_ROW_INT_MEMBER)
+	int64_t version; /* counts the updates */
+};
+
+void ccp_op_done(struct ccp_op *op);
+#define _cleanup_op_ _cleanup_(ccp_op_done)
+
+/* The bulky part of what was asked, read only when it is sent. */
+struct ccp_op_request {
+	char *message;
+	char *input_items;   /* JSON array or NULL */
+	char *output_schema; /* JSON object or NULL */
+	char *arguments;     /* JSON: what the caller sent, for the comparison of request ids */
+};
+void ccp_op_request_done(struct ccp_op_request *request);
+#define _cleanup_op_request_ _cleanup_(ccp_op_request_done)
+
+/* In a transaction that has looked for the client_request_id before. */
+int ccp_op_insert(struct ccp_db *db, const struct ccp_op *op, const struct ccp_op_request *request,
+		  struct codexcp_error *err);
+/* 1 found, 0 none. */
+int ccp_op_get(struct ccp_db *db, const char *id, struct ccp_op *ret_op, struct codexcp_error *err);
+int ccp_op_get_by_client_id(struct ccp_db *db, const char *client_request_id, struct ccp_op *ret_op,
+			    struct codexcp_error *err);
+/* The newest operation that owns this turn; turn_id NULL: any turn of the thread, active ones first. */
+int ccp_op_get_by_turn(struct ccp_db *db, const char *thread_id, const char *turn_id,
+		       struct ccp_op *ret_op, struct codexcp_error *err);
+int ccp_op_get_request(struct ccp_db *db, const char *id, struct ccp_op_request *ret_request,
+		       struct codexcp_error *err);
+
+/*
+ * THE setter: writes the state columns when the row still has `op->version`, which it increments in the
+ * row and in `op`. 1 written, 0 somebody was faster. Called from domain/op_apply.c only.
+ */
+int ccp_op_update(struct ccp_db *db, struct ccp_op *op, struct codexcp_error *err);
+
+/* Lists: call fn for each row until it returns non-zero. The row is borrowed for the call. */
+typedef int (*ccp_op_fn)(const struct ccp_op *op, void *data);
+int ccp_op_each_active(struct ccp_db *db, ccp_op_fn fn, void *data, struct codexcp_error *err);
+
+/* Active guarding operations of this scope with this prompt: the oldest. 1 found. */
+int ccp_op_find_prompt(struct ccp_db *db, const char *scope, const char *hash,
+		       struct ccp_op *ret_op, struct codexcp_error *err);
+/* The newest active prompts of a scope (at most `limit`): id and text. */
+typedef int (*ccp_prompt_fn)(const char *id, const char *message, const char *resource_keys,
+			     void *data);
+int ccp_op_each_prompt(struct ccp_db *db, const char *scope, int limit, ccp_prompt_fn fn, void *data,
+		       struct codexcp_error *err);
+/* The newest completed operation of a project with this prompt and a thread: for continuing it. */
+int ccp_op_find_completed_prompt(struct ccp_db *db, const char *project_path, const char *hash,
+				 struct ccp_op *ret_op, struct codexcp_error *err);
+
+/*
+ * The first queued operation in scheduling order (priority with ageing, then age) that is due and whose
+ * project, agent and thread are not in the JSON arrays of those that are full.
+ */
+int ccp_op_next_queued(struct ccp_db *db, int64_t now, const char *full_projects,
+		       const char *full_agents, const char *busy_threads, struct ccp_op *ret_op,
+		       struct codexcp_error *err);
+/* The earliest not_before of queued operations that lies after `now`; 0 = none. */
+int ccp_op_next_due(struct ccp_db *db, int64_t now, int64_t *ret_at, struct codexcp_error *err);
+
+struct ccp_op_counts {
+	int64_t active, queued, waiting;
+};
+int ccp_op_count(struct ccp_db *db, struct ccp_op_counts *ret_counts, struct codexcp_error *err);
+/* Canonical directories in which operations ran, newest first; fn(path, project_id, last use). */
+typedef int (*ccp_project_fn)(const char *path, const char *project_id, int64_t last_at, void *data);
+int ccp_op_each_project(struct ccp_db *db, ccp_project_fn fn, void *data, struct codexcp_error *err);

@@ -1,0 +1,145 @@
+/*
+ * All SQL of the program but the schema: X(NAME, "text"). Reached through ccp_stmt_open(db, CCP_SQL_NAME, ...).
+ *
+ * Column lists come from the X-macros of the row structs, so that a column is added in one place. Such a list
+ * ends with a comma; a constant column follows it.
+ */
+#pragma once
+
+#include "store/columns.h"
+
+#define CCP_NAMES(list) list(CCP_ROW_NAME, CCP_ROW_NAME)
+#define CCP_MARKS(list) list(CCP_ROW_MARK, CCP_ROW_MARK)
+#define CCP_ASSIGNS(list) list(CCP_ROW_ASSIGN, CCP_ROW_ASSIGN)
+
+#define CCP_OP_SELECT                                                                              \
+	"SELECT " CCP_NAMES(CCP_OP_FIXED_COLUMNS) CCP_NAMES(CCP_OP_STATE_COLUMNS) "version FROM "  \
+						  "operations "
+
+/* Priority with ageing: a class is worth ten minutes of waiting, so the order never changes while rows wait
+ * and can stand in an index. */
+#define CCP_QUEUE_RANK "created_at - priority * 600000"
+
+#define CCP_STATEMENTS(X)                                                                          \
+	X(OPERATION_INSERT,                                                                        \
+	  "INSERT INTO operations(" CCP_NAMES(CCP_OP_FIXED_COLUMNS)                                \
+		  CCP_NAMES(CCP_OP_STATE_COLUMNS) "version) VALUES("                               \
+		  CCP_MARKS(CCP_OP_FIXED_COLUMNS) CCP_MARKS(CCP_OP_STATE_COLUMNS) "?)")            \
+	X(OPERATION_UPDATE,                                                                        \
+	  "UPDATE operations SET " CCP_ASSIGNS(CCP_OP_STATE_COLUMNS)                               \
+		  "version = version + 1 WHERE id = ? AND version = ?")                            \
+	X(OPERATION_GET, CCP_OP_SELECT "WHERE id = ?")                                             \
+	X(OPERATION_BY_CLIENT_ID, CCP_OP_SELECT "WHERE client_request_id = ?")                     \
+	X(OPERATION_BY_TURN,                                                                       \
+	  CCP_OP_SELECT "WHERE thread_id = ?1 AND (?2 IS NULL OR turn_id = ?2) "                   \
+			"ORDER BY active DESC, seq DESC LIMIT 1")                                  \
+	X(OPERATION_ACTIVE, CCP_OP_SELECT "WHERE active = 1 AND phase <> 'queued' ORDER BY seq")   \
+	X(OPERATION_PROMPT,                                                                        \
+	  CCP_OP_SELECT "WHERE active = 1 AND prompt_scope = ? AND prompt_hash = ? "               \
+			"AND prompt_guards = 1 ORDER BY seq LIMIT 1")                              \
+	X(OPERATION_COMPLETED_PROMPT,                                                              \
+	  CCP_OP_SELECT "WHERE project_path = ? AND prompt_hash = ? AND status = 'completed' "     \
+			"AND thread_id IS NOT NULL ORDER BY seq DESC LIMIT 1")                     \
+	X(OPERATION_PROMPTS,                                                                       \
+	  "SELECT o.id, r.message, o.resource_keys FROM operations o "                             \
+	  "JOIN requests r ON r.op_id = o.id "                                                     \
+	  "WHERE o.active = 1 AND o.prompt_scope = ? AND o.prompt_guards = 1 "                     \
+	  "ORDER BY o.seq DESC LIMIT ?")                                                           \
+	X(OPERATION_NEXT_QUEUED,                                                                   \
+	  CCP_OP_SELECT                                                                            \
+	  "AS q WHERE active = 1 AND phase = 'queued' AND not_before <= ?1 "                       \
+	  "AND project_path NOT IN (SELECT value FROM json_each(?2)) "                             \
+	  "AND (agent_id IS NULL OR agent_id NOT IN (SELECT value FROM json_each(?3))) "           \
+	  "AND (thread_id IS NULL OR thread_id NOT IN (SELECT value FROM json_each(?4))) "         \
+	  "AND NOT EXISTS (SELECT 1 FROM operations o WHERE o.thread_id = q.thread_id "            \
+	  "AND o.active = 1 AND o.phase = 'queued' AND o.seq < q.seq) "                            \
+	  "ORDER BY " CCP_QUEUE_RANK ", seq LIMIT 1")                                              \
+	X(OPERATION_NEXT_DUE,                                                                      \
+	  "SELECT min(not_before) FROM operations WHERE active = 1 AND phase = 'queued' "          \
+	  "AND not_before > ?")                                                                    \
+	X(OPERATION_COUNT,                                                                         \
+	  "SELECT count(*), count(*) FILTER (WHERE phase = 'queued'), "                            \
+	  "count(*) FILTER (WHERE status LIKE 'waiting\\_%' ESCAPE '\\') "                         \
+	  "FROM operations WHERE active = 1")                                                      \
+	X(OPERATION_PROJECTS,                                                                      \
+	  "SELECT project_path, project_id, max(created_at) FROM operations "                      \
+	  "GROUP BY project_path ORDER BY 3 DESC LIMIT 1000")                                      \
+	X(REQUEST_INSERT,                                                                          \
+	  "INSERT INTO requests(op_id, message, input_items, output_schema, arguments) "           \
+	  "VALUES(?, ?, ?, ?, ?)")                                                                 \
+	X(REQUEST_GET,                                                                             \
+	  "SELECT message, input_items, output_schema, arguments FROM requests WHERE op_id = ?")   \
+	X(TURN_PUT,                                                                                \
+	  "INSERT INTO turns(" CCP_NAMES(CCP_TURN_COLUMNS) "rowid) VALUES("                        \
+		  CCP_MARKS(CCP_TURN_COLUMNS)                                                      \
+	  "NULL) ON CONFLICT(thread_id, turn_id) DO UPDATE SET "                                   \
+	  "op_id = coalesce(excluded.op_id, op_id), status = coalesce(excluded.status, status), "  \
+	  "error = coalesce(excluded.error, error), usage = coalesce(excluded.usage, usage), "     \
+	  "live_text = coalesce(excluded.live_text, live_text), "                                  \
+	  "instance = coalesce(excluded.instance, instance), "                                     \
+	  "started_at = CASE WHEN started_at > 0 THEN started_at ELSE excluded.started_at END, "   \
+	  "updated_at = max(updated_at, excluded.updated_at), "                                    \
+	  "completed_at = excluded.completed_at WHERE completed_at = 0")                           \
+	X(TURN_GET,                                                                                \
+	  "SELECT " CCP_NAMES(CCP_TURN_COLUMNS) "0 FROM turns "                                    \
+	  "WHERE turn_id = ?2 AND (?1 IS NULL OR thread_id = ?1) "                                 \
+	  "ORDER BY started_at DESC LIMIT 1")                                                      \
+	X(MESSAGE_PUT,                                                                             \
+	  "INSERT INTO messages(" CCP_NAMES(CCP_MESSAGE_COLUMNS) "chars) VALUES("                  \
+		  CCP_MARKS(CCP_MESSAGE_COLUMNS)                                                   \
+	  "length(?7)) ON CONFLICT(thread_id, turn_id, item_id) DO UPDATE SET "                    \
+	  "text = excluded.text, phase = excluded.phase, chars = excluded.chars")                  \
+	X(MESSAGE_LAST,                                                                            \
+	  "SELECT * FROM (SELECT " CCP_NAMES(CCP_MESSAGE_COLUMNS)                                  \
+	  "0 FROM messages WHERE thread_id = ? AND turn_id = ? ORDER BY id DESC LIMIT ?) "         \
+	  "ORDER BY id")                                                                           \
+	X(MESSAGE_FINAL,                                                                           \
+	  "SELECT " CCP_NAMES(CCP_MESSAGE_COLUMNS)                                                 \
+	  "0 FROM messages WHERE thread_id = ? AND turn_id = ? AND role IN ('assistant', 'plan') " \
+	  "AND text <> '' ORDER BY role, CASE phase WHEN 'final_answer' THEN 0 "                   \
+	  "WHEN 'commentary' THEN 2 ELSE 1 END, id DESC LIMIT 1")                                  \
+	X(JOURNAL_APPEND,                                                                          \
+	  "INSERT INTO journal(" CCP_NAMES(CCP_JOURNAL_COLUMNS) "chars) VALUES("                   \
+		  CCP_MARKS(CCP_JOURNAL_COLUMNS) "length(?9))")                                    \
+	X(JOURNAL_PROGRESS_OPERATION,                                                              \
+	  "SELECT * FROM (SELECT " CCP_NAMES(CCP_JOURNAL_COLUMNS)                                  \
+	  "0 FROM journal WHERE op_id = ? AND progress = 1 ORDER BY id DESC LIMIT ?) ORDER BY id") \
+	X(JOURNAL_PROGRESS_TURN,                                                                   \
+	  "SELECT * FROM (SELECT " CCP_NAMES(CCP_JOURNAL_COLUMNS)                                  \
+	  "0 FROM journal WHERE thread_id = ? AND turn_id = ? AND progress = 1 "                   \
+	  "ORDER BY id DESC LIMIT ?) ORDER BY id")                                                 \
+	X(JOURNAL_OPERATION,                                                                       \
+	  "SELECT " CCP_NAMES(CCP_JOURNAL_COLUMNS)                                                 \
+	  "0 FROM journal WHERE op_id = ? ORDER BY id DESC LIMIT ?")                               \
+	X(JOURNAL_COUNT_OPERATION,                                                                 \
+	  "SELECT count(*), max(at) FROM journal WHERE op_id = ? AND progress = 1")                \
+	X(JOURNAL_COUNT_TURN,                                                                      \
+	  "SELECT count(*), max(at) FROM journal "                                                 \
+	  "WHERE thread_id = ? AND turn_id = ? AND progress = 1")                                  \
+	X(WORKER_PUT,                                                                              \
+	  "INSERT OR REPLACE INTO workers(" CCP_NAMES(CCP_WORKER_COLUMNS) "rowid) VALUES("         \
+		  CCP_MARKS(CCP_WORKER_COLUMNS) "(SELECT rowid FROM workers WHERE id = ?1))")      \
+	X(WORKER_LATEST,                                                                           \
+	  "SELECT " CCP_NAMES(CCP_WORKER_COLUMNS)                                                  \
+	  "0 FROM workers WHERE role <> 'observe' ORDER BY epoch DESC LIMIT 1")                    \
+	X(INSTANCE_PUT,                                                                            \
+	  "INSERT OR REPLACE INTO app_servers(" CCP_NAMES(CCP_INSTANCE_COLUMNS) "rowid) VALUES("   \
+		  CCP_MARKS(CCP_INSTANCE_COLUMNS)                                                  \
+	  "(SELECT rowid FROM app_servers WHERE id = ?1))")                                        \
+	X(INSTANCE_GET, "SELECT " CCP_NAMES(CCP_INSTANCE_COLUMNS) "0 FROM app_servers WHERE id = ?") \
+	X(COMMAND_INSERT,                                                                          \
+	  "INSERT INTO commands(" CCP_NAMES(CCP_COMMAND_COLUMNS) "rowid) VALUES("                  \
+		  CCP_MARKS(CCP_COMMAND_COLUMNS) "NULL)")                                          \
+	X(COMMAND_GET, "SELECT " CCP_NAMES(CCP_COMMAND_COLUMNS) "0 FROM commands WHERE id = ?")    \
+	X(COMMAND_NEXT,                                                                            \
+	  "SELECT " CCP_NAMES(CCP_COMMAND_COLUMNS)                                                 \
+	  "0 FROM commands WHERE status = 'queued' ORDER BY rowid LIMIT 1")                        \
+	X(COMMAND_UPDATE,                                                                          \
+	  "UPDATE commands SET status = ?2, result = ?3, error = ?4, updated_at = ?5, "            \
+	  "completed_at = ?6 WHERE id = ?1 AND status IN ('queued', 'running')")                   \
+	X(COMMAND_REQUEUE, "UPDATE commands SET status = 'queued' WHERE status = 'running'")       \
+	X(META_GET, "SELECT value FROM meta WHERE key = ?")                                        \
+	X(META_SET, "INSERT OR REPLACE INTO meta(key, value) VALUES(?, ?)")                        \
+	X(META_NEXT_EPOCH,                                                                         \
+	  "INSERT INTO meta(key, value) VALUES('epoch', '1') "                                     \
+	  "ON CONFLICT(key) DO UPDATE SET value = cast(value AS INTEGER) + 1 RETURNING value")

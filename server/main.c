@@ -1,0 +1,99 @@
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include <codexcp/codexcp.h>
+
+#include "base/log.h"
+#include "base/opt.h"
+#include "base/path.h"
+#include "base/str.h"
+#include "runtime/process.h"
+#include "server/serve.h"
+#include "server/worker.h"
+
+#define PROGRAM "codex-control-plane-mcp"
+
+struct worker_opts {
+	bool observe;
+	const char *interval_seconds;
+};
+
+static const struct ccp_opt worker_opts[] = {
+	{ "observe", 0, NULL, CCP_OPT_FLAG, offsetof(struct worker_opts, observe),
+	  "report a heartbeat, execute nothing" },
+	{ "interval-seconds", 0, "F", CCP_OPT_STRING,
+	  offsetof(struct worker_opts, interval_seconds), "accepted and ignored" },
+	{ NULL },
+};
+
+/* The one place where an error is told. */
+static int exit_status(const char *what, int rc, const struct codexcp_error *err)
+{
+	if (rc >= 0)
+		return EXIT_SUCCESS;
+	ccp_log(CCP_LOG_ERROR, what, "code", codexcp_error_name(err->code), "why", err->message,
+		NULL);
+	return EXIT_FAILURE;
+}
+
+static int run_server(const void *opts, int argc, char **argv)
+{
+	_cleanup_error_ struct codexcp_error err = { 0 };
+	int rc = ccp_process_take_stdout(&err);
+
+	ccp_log_set(ccp_log_to_file, stderr, CCP_LOG_WARNING);
+	if (rc >= 0)
+		rc = mcp_serve(rc, &err);
+	return exit_status("the server cannot run", rc, &err);
+}
+
+static int run_worker(const void *data, int argc, char **argv)
+{
+	const struct worker_opts *opts = data;
+	_cleanup_error_ struct codexcp_error err = { 0 };
+	int rc;
+
+	ccp_log_set(ccp_log_to_file, stderr, CCP_LOG_INFO);
+	rc = worker_run(opts->observe ? CODEXCP_MODE_OBSERVE : CODEXCP_MODE_WORKER, &err);
+	return exit_status("the worker has ended", rc, &err);
+}
+
+static const struct ccp_cmd commands[] = {
+	{ "", "", "serve MCP on standard input and output", NULL, 0, run_server, 0 },
+	{ "worker", "", "execute operations until there are none and nobody is connected",
+	  worker_opts, sizeof(struct worker_opts), run_worker, 0 },
+	{ NULL },
+};
+
+/* "worker" and the arguments, for a program that was started as codex-control-plane-mcp-worker. */
+static char **worker_argv(int argc, char **argv)
+{
+	char **args = calloc((size_t)argc + 2, sizeof(*args));
+
+	if (!args)
+		return NULL;
+	args[0] = argv[0];
+	args[1] = (char *)"worker";
+	for (int i = 1; i < argc; i++)
+		args[i + 1] = argv[i];
+	return args;
+}
+
+int main(int argc, char **argv)
+{
+	const struct ccp_program program = {
+		.name = PROGRAM,
+		.doc = "A durable control plane for Codex, as an MCP server.",
+		.version = codexcp_version(),
+		.commands = commands,
+	};
+	_cleanup_free_ char **args = NULL;
+
+	ccp_process_fix_standard_fds();
+	signal(SIGPIPE, SIG_IGN);
+	if (argc < 1 || !ccp_str_has_suffix(ccp_path_base(argv[0]), "-worker"))
+		return ccp_cmd_main(&program, argc, argv);
+	args = worker_argv(argc, argv);
+	return args ? ccp_cmd_main(&program, argc + 1, args) : EXIT_FAILURE;
+}

@@ -1,0 +1,80 @@
+/*
+ * The fake `codex app-server`: a real child process for tests, speaking as Codex 0.169 does on
+ *stdio.
+ *
+ *	fake-appserver app-server
+ *
+ * It behaves well unless told otherwise by its environment:
+ *
+ *	CCP_FAKE_VERSION=0.169.0	what it calls itself in userAgent
+ *	CCP_FAKE_LOG=FILE		append "METHOD params" for each request and notification
+ *received CCP_FAKE_STATE=DIR		keep threads in files: another process finds them again, a
+ *turn that was cut is `interrupted`, a thread in use elsewhere is refused CCP_FAKE_TURN_MS=N
+ *how long a turn runs before its report; -1: until `finish` or interrupt CCP_FAKE_STREAM_BYTES=N
+ *at least this many bytes of report, in deltas of 64
+ *	CCP_FAKE_OVERLOAD=N		the first N turn/start are refused with -32001
+ *	CCP_FAKE_EARLY=1		notifications of a request come before its answer
+ *	CCP_FAKE_DIE_BEFORE=METHOD	SIGKILL on receiving METHOD, with nothing done,
+ *	CCP_FAKE_DIE_AFTER=METHOD	or right after its answer; once per CCP_FAKE_STATE when that
+ *is set CCP_FAKE_DROP=METHOD		do it, but never answer CCP_FAKE_SCRIPT=FILE
+ *lines, in order; whatever comes meanwhile gets the usual behaviour:
+ *
+ *	expect METHOD [NAME ...]	until METHOD comes; params.NAME is $NAME from now on, its id
+ *is $id default				answer it as usual (sets $turnId after turn/start)
+ *	reply JSON | error CODE TEXT | overload
+ *	notify JSON | request JSON	a whole message; $name stands for a captured value as JSON
+ *	expect-answer			until the last `request` was answered; its result is $answer
+ *	finish [STATUS]			end every running turn: completed (default), failed,
+ *interrupted delay MS | garbage TEXT | long BYTES | stderr TEXT
+ *	term ignore | term default	what SIGTERM does; else it ends the process with status 0
+ *	hang				never read or write again, end of input included
+ *	die [STATUS | SIGKILL | SIGTERM | SIGSEGV]
+ *
+ * After the last line it goes on well-behaved. A script that is wrong ends the process with
+ *status 70.
+ */
+#pragma once
+
+#include <jansson.h>
+
+#include "base/strbuf.h"
+
+#define FAKE_INVALID (-32600)
+
+struct fake {
+	json_t *threads; /* loaded ones: id -> {thread, settings, endsAt}; the turns hold all items
+			  */
+	json_t *later;   /* notifications that follow the answer being made */
+	const char *state;
+	int overloads;
+	bool initialized;
+	struct ccp_strbuf in;
+	json_t *vars;    /* of the script */
+	json_t *message; /* what `expect` waited for */
+	bool answered;   /* the last `request` */
+};
+
+/* fake_threads.c: one row a method. Returns the result, or NULL with the error filled in. */
+struct fake_error {
+	int code;
+	char message[256];
+};
+json_t *fake_answer(struct fake *f, const char *method, const json_t *params,
+		    struct fake_error *ret_error);
+/* End the turns whose time has come; returns when the next one ends, 0 for none. */
+int64_t fake_run_turns(struct fake *f);
+void fake_finish_turns(struct fake *f, const char *status);
+int64_t fake_env(const char *name, int64_t def);
+
+/* fake_appserver.c. `params` is stolen. */
+void fake_notify(struct fake *f, const char *method, json_t *params);
+int64_t fake_now(void);
+/* Serve until `fn` says that it is enough (or the input ends: exit). */
+void fake_serve(struct fake *f, bool (*enough)(struct fake *f, json_t *message, void *data),
+		void *data, int64_t until);
+void fake_default(struct fake *f, json_t *message);
+void fake_write(const char *text, size_t len);
+void fake_send(json_t *message);
+
+/* fake_script.c */
+void fake_script(struct fake *f, const char *path);

@@ -1,0 +1,223 @@
+/* The fake app-server's wire: reading, answering, dying. See fake.h. */
+#include "fake.h"
+
+#include <errno.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/clock.h"
+#include "base/ids.h"
+#include "base/json.h"
+#include "base/str.h"
+
+int64_t fake_env(const char *name, int64_t def)
+{
+	const char *text = getenv(name);
+	int64_t value;
+
+	return text && ccp_parse_i64(text, &value) ? value : def;
+}
+
+int64_t fake_now(void)
+{
+	return ccp_clock_wall(ccp_clock_system());
+}
+
+void fake_write(const char *text, size_t len)
+{
+	while (len > 0) {
+		ssize_t n = write(STDOUT_FILENO, text, len);
+
+		if (n < 0 && errno == EINTR)
+			continue;
+		if (n < 0)
+			exit(0);
+		text += n;
+		len -= (size_t)n;
+	}
+}
+
+void fake_send(json_t *message)
+{
+	size_t len;
+	_cleanup_free_ char *text = ccp_json_dump(message, &len);
+
+	fake_write(text, len);
+	fake_write("\n", 1);
+}
+
+void fake_notify(struct fake *f, const char *method, json_t *params)
+{
+	json_array_append_new(f->later, json_pack("{s:s, s:o, s:I}", "method", method, "params",
+						  params, "emittedAtMs", (json_int_t)fake_now()));
+}
+
+static void send_later(struct fake *f)
+{
+	json_t *message;
+	size_t i;
+
+	json_array_foreach (f->later, i, message)
+		fake_send(message);
+	json_array_clear(f->later);
+}
+
+/* Whether this is the time for what the variable names: once per state directory. */
+static bool is_due(struct fake *f, const char *variable, const char *method)
+{
+	const char *wanted = getenv(variable);
+	_cleanup_free_ char *marker = NULL;
+	FILE *file;
+
+	if (!wanted || strcmp(wanted, method) != 0)
+		return false;
+	if (!f->state)
+		return true;
+	marker = ccp_asprintf("%s/%s", f->state, variable);
+	file = fopen(marker, "wx");
+	if (!file)
+		return false;
+	fclose(file);
+	return true;
+}
+
+void fake_default(struct fake *f, json_t *message)
+{
+	const char *method = ccp_json_str(message, "method"), *drop = getenv("CCP_FAKE_DROP");
+	json_t *id = json_object_get(message, "id");
+	json_auto_t *answer = json_pack("{s:O}", "id", id);
+	struct fake_error error = { 0 };
+	json_t *result = fake_answer(f, method, json_object_get(message, "params"), &error);
+
+	if (result)
+		json_object_set_new(answer, "result", result);
+	else
+		json_object_set_new(
+			answer, "error",
+			json_pack("{s:i, s:s}", "code", error.code, "message", error.message));
+	if (fake_env("CCP_FAKE_EARLY", 0))
+		send_later(f);
+	if (!ccp_streq(drop, method))
+		fake_send(answer);
+	if (is_due(f, "CCP_FAKE_DIE_AFTER", method))
+		raise(SIGKILL);
+	send_later(f);
+}
+
+static void log_message(json_t *message)
+{
+	const char *path = getenv("CCP_FAKE_LOG"), *method = ccp_json_str(message, "method");
+	_cleanup_free_ char *params = NULL;
+	FILE *file = path && method ? fopen(path, "ae") : NULL;
+
+	if (!file)
+		return;
+	params = json_dumps(json_object_get(message, "params"), JSON_COMPACT | JSON_ENCODE_ANY);
+	fprintf(file, "%s %s\n", method, params ? params : "{}");
+	fclose(file);
+}
+
+struct server {
+	struct fake *f;
+	bool (*enough)(struct fake *f, json_t *message, void *data);
+	void *data;
+	bool done;
+};
+
+static void take_line(struct server *s, const char *line, size_t len)
+{
+	json_auto_t *message = json_loadb(line, len, 0, NULL);
+	const char *method = ccp_json_str(message, "method");
+
+	if (!message) {
+		fprintf(stderr, "not JSON: %.*s\n", (int)CCP_MIN(len, 100u), line);
+		return;
+	}
+	log_message(message);
+	if (method && is_due(s->f, "CCP_FAKE_DIE_BEFORE", method))
+		raise(SIGKILL);
+	s->done = s->enough && s->enough(s->f, message, s->data);
+	if (!s->done && method && json_object_get(message, "id"))
+		fake_default(s->f, message);
+}
+
+/* Lines that have arrived, until one of them is what was waited for. */
+static void take_lines(struct server *s)
+{
+	struct ccp_strbuf *in = &s->f->in;
+	char *end;
+
+	while (!s->done && in->len > 0 && (end = memchr(in->data, '\n', in->len))) {
+		size_t len = (size_t)(end - in->data);
+
+		take_line(s, in->data, len);
+		ccp_strbuf_consume(in, len + 1);
+	}
+}
+
+static void read_some(struct fake *f)
+{
+	char buffer[65536];
+	ssize_t n = read(STDIN_FILENO, buffer, sizeof(buffer));
+
+	if (n == 0 || (n < 0 && errno != EINTR))
+		exit(0);
+	if (n > 0)
+		ccp_strbuf_append_n(&f->in, buffer, (size_t)n);
+}
+
+static int wait_ms(int64_t turn_at, int64_t until)
+{
+	int64_t at = turn_at && until ? CCP_MIN(turn_at, until) : turn_at + until;
+
+	return at ? (int)CCP_CLAMP(at - fake_now(), 0, 60000) : -1;
+}
+
+void fake_serve(struct fake *f, bool (*enough)(struct fake *f, json_t *message, void *data),
+		void *data, int64_t until)
+{
+	struct server s = { .f = f, .enough = enough, .data = data };
+
+	for (;;) {
+		struct pollfd in = { .fd = STDIN_FILENO, .events = POLLIN };
+		int64_t turn_at;
+
+		take_lines(&s);
+		turn_at = fake_run_turns(f);
+		send_later(f);
+		if (s.done || (until && fake_now() >= until))
+			return;
+		if (poll(&in, 1, wait_ms(turn_at, until)) > 0)
+			read_some(f);
+	}
+}
+
+static void on_term(int signum)
+{
+	_exit(0);
+}
+
+int main(int argc, char **argv)
+{
+	const char *script = getenv("CCP_FAKE_SCRIPT");
+	struct fake f = {
+		.threads = json_object(),
+		.later = json_array(),
+		.vars = json_object(),
+		.state = getenv("CCP_FAKE_STATE"),
+		.overloads = (int)fake_env("CCP_FAKE_OVERLOAD", 0),
+		.in = CCP_STRBUF(64u << 20),
+	};
+
+	if (argc < 2 || strcmp(argv[1], "app-server") != 0 || ccp_random_init() < 0) {
+		fprintf(stderr, "usage: %s app-server\n", argv[0]);
+		return 2;
+	}
+	signal(SIGTERM, on_term);
+	if (script)
+		fake_script(&f, script);
+	fake_serve(&f, NULL, NULL, 0);
+}
