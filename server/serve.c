@@ -3,6 +3,7 @@
 #include <signal.h>
 #include <unistd.h>
 
+#include "base/file.h"
 #include "base/log.h"
 #include "runtime/loop.h"
 #include "runtime/stream.h"
@@ -178,12 +179,13 @@ static int open_signals(struct server *server, struct codexcp_error *err)
 }
 
 /* The input comes last: from then on there are callbacks. */
-static int open_streams(struct server *server, int out, struct codexcp_error *err)
+static int open_streams(struct server *server, int *out, struct codexcp_error *err)
 {
-	int rc;
+	int fd = *out, rc;
 
-	rc = ccp_stream_open(server->loop, out, LINE_MAX_BYTES, &output_events, server,
-			     &server->out, err);
+	*out = -1;
+	rc = ccp_stream_open(server->loop, fd, LINE_MAX_BYTES, &output_events, server, &server->out,
+			     err);
 	if (rc < 0)
 		return rc;
 	return ccp_stream_open(server->loop, STDIN_FILENO, LINE_MAX_BYTES, &input_events, server,
@@ -193,6 +195,7 @@ static int open_streams(struct server *server, int out, struct codexcp_error *er
 int mcp_serve(int out, struct codexcp_error *err)
 {
 	_cleanup_(server_done) struct server server = { 0 };
+	_cleanup_close_ int owned = out;
 	int rc;
 
 	rc = ccp_loop_new(NULL, &server.loop, err);
@@ -203,7 +206,7 @@ int mcp_serve(int out, struct codexcp_error *err)
 	if (rc >= 0)
 		rc = open_signals(&server, err);
 	if (rc >= 0)
-		rc = open_streams(&server, out, err);
+		rc = open_streams(&server, &owned, err);
 	if (rc < 0)
 		return rc;
 	ccp_loop_run(server.loop);

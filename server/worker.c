@@ -1,6 +1,8 @@
 #include "server/worker.h"
 
 #include <signal.h>
+#include <stdio.h>
+#include <unistd.h>
 
 #include "base/error.h"
 #include "runtime/loop.h"
@@ -11,7 +13,17 @@ struct worker {
 	struct ccp_loop *loop;
 	struct ccp_signal *signals[CCP_ARRAY_SIZE(signals)];
 	struct codexcp *cp;
+	bool ready;
 };
+
+/* Whoever has started the worker may have gone: then nobody misses the line. */
+static void on_ready(void *data)
+{
+	struct worker *worker = data;
+
+	worker->ready = true;
+	dprintf(STDOUT_FILENO, "ready\n");
+}
 
 static void on_signal(void *data)
 {
@@ -30,7 +42,7 @@ static void worker_done(struct worker *worker)
 
 static int worker_open(struct worker *worker, enum codexcp_mode mode, struct codexcp_error *err)
 {
-	struct codexcp_options options = { .mode = mode };
+	struct codexcp_options options = { .mode = mode, .ready = on_ready, .ready_data = worker };
 	int rc;
 
 	rc = ccp_loop_new(NULL, &worker->loop, err);
@@ -49,5 +61,9 @@ int worker_run(enum codexcp_mode mode, struct codexcp_error *err)
 	_cleanup_(worker_done) struct worker worker = { 0 };
 	int rc = worker_open(&worker, mode, err);
 
-	return rc < 0 ? rc : codexcp_run(worker.cp, err);
+	if (rc >= 0)
+		rc = codexcp_run(worker.cp, err);
+	if (rc < 0 && !worker.ready)
+		dprintf(STDOUT_FILENO, "failed %s\n", err->message);
+	return rc;
 }

@@ -1,8 +1,8 @@
 /*
  * What differs between Codex versions: one table of features and the version that brought each.
  *
- * The version is the running instance's, read from the userAgent of its `initialize` answer; the binary on
- * disk may have been replaced since.
+ * The version is the running instance's, read from the userAgent of its `initialize` answer; the
+ * binary on disk may have been replaced since.
  */
 #pragma once
 

@@ -20,6 +20,8 @@ struct ccp_appserver {
 	struct ccp_appserver_events events;
 	void *data;
 	char *binary, *cwd;
+	int (*find)(char **ret_binary, void *data, struct codexcp_error *err);
+	void *find_data;
 	char **envp;
 	int64_t initialize_timeout_ms;
 	size_t max_line;
@@ -305,6 +307,19 @@ static const struct ccp_child_events child_events = {
 	.exited = on_exited,
 };
 
+/* Looked for anew each time: it may have been installed or replaced since. */
+static int find_binary(struct ccp_appserver *as, struct codexcp_error *err)
+{
+	char *found = NULL;
+	int r = as->find ? as->find(&found, as->find_data, err) : 0;
+
+	if (r < 0 || !found)
+		return r;
+	free(as->binary);
+	as->binary = found;
+	return 0;
+}
+
 static int spawn_child(struct ccp_appserver *as, struct codexcp_error *err)
 {
 	const char *const argv[] = { as->binary, "app-server", NULL };
@@ -333,6 +348,10 @@ static void start_now(struct ccp_appserver *as)
 {
 	_cleanup_error_ struct codexcp_error err = { 0 }, why = { 0 };
 
+	if (find_binary(as, &err) < 0) {
+		finish(as, &err);
+		return;
+	}
 	if (spawn_child(as, &err) < 0) {
 		ccp_fail(&why, CODEXCP_E_APP_SERVER_UNAVAILABLE,
 			 "codex app-server could not be started: %s", err.message);
@@ -406,7 +425,8 @@ static void on_answer(json_t *result, const struct codexcp_error *err, void *dat
 		return;
 	if (err)
 		ccp_codex_error(&meant, err);
-	call.fn(result, err ? &meant : NULL, call.data);
+	if (call.fn)
+		call.fn(result, err ? &meant : NULL, call.data);
 }
 
 static int unavailable(json_t *unused, struct codexcp_error *err)
@@ -480,8 +500,10 @@ static int copy_options(struct ccp_appserver *as, const struct ccp_appserver_opt
 	as->initialize_timeout_ms = options->initialize_timeout_ms ? options->initialize_timeout_ms
 								   : DEFAULT_INITIALIZE_MS;
 	as->max_line = options->max_line ? options->max_line : DEFAULT_MAX_LINE;
-	as->binary = strdup(options->binary);
-	if (!as->binary || !ccp_strdup_opt(options->cwd, &as->cwd))
+	as->find = options->find;
+	as->find_data = options->find_data;
+	if (!ccp_strdup_opt(options->binary, &as->binary) ||
+	    !ccp_strdup_opt(options->cwd, &as->cwd))
 		return ccp_fail_oom(err);
 	if (options->envp) {
 		as->envp = copy_strings(options->envp);

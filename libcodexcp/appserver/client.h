@@ -1,15 +1,16 @@
 /*
- * One `codex app-server`: started when first needed, initialised once however many callers arrive at the
- * same instant, asked questions, listened to, stopped.
+ * One `codex app-server`: started when first needed, initialised once however many callers arrive
+ * at the same instant, asked questions, listened to, stopped.
  *
  *	ccp_appserver_new(loop, &options, &events, self, &as, err);
- *	ccp_appserver_start(as);		// events.ready follows, or events.gone with the reason
+ *	ccp_appserver_start(as);	// events.ready follows, or events.gone with the reason
  *	ccp_appserver_call(as, "turn/start", params, 30000, on_answer, self, err);
  *
- * An *instance* is one process: it has an id of its own (UUID), because pids and request ids are reused.
- * Before events.gone every open call has been answered with CODEXCP_E_APP_SERVER_UNAVAILABLE; from then on
- * start() begins a new instance. Nothing is restarted by itself: the owner decides when. Any callback may
- * call anything here, ccp_appserver_free() included.
+ * An *instance* is one process: it has an id of its own (UUID), because pids and request ids are
+ * reused. Before events.gone every open call has been answered with
+ * CODEXCP_E_APP_SERVER_UNAVAILABLE; from then on start() begins a new instance. Nothing is
+ * restarted by itself: the owner decides when. Any callback may call anything here,
+ * ccp_appserver_free() included.
  */
 #pragma once
 
@@ -31,11 +32,14 @@ enum ccp_appserver_state {
 };
 
 struct ccp_appserver_options {
-	const char *binary;		 /* native executable */
+	const char *binary; /* native executable; NULL: `find` is asked before each start */
+	/* Gives an allocation. */
+	int (*find)(char **ret_binary, void *data, struct codexcp_error *err);
+	void *find_data;
 	const char *cwd;
-	const char *const *envp;	 /* complete environment of the child, CODEX_HOME included */
-	int64_t initialize_timeout_ms;	 /* 0: 30 s */
-	size_t max_line;		 /* 0: 64 MiB */
+	const char *const *envp;       /* complete environment of the child, CODEX_HOME included */
+	int64_t initialize_timeout_ms; /* 0: 30 s */
+	size_t max_line;               /* 0: 64 MiB */
 };
 
 /* What is known of the present (or last) instance. */
@@ -49,8 +53,9 @@ struct ccp_appserver_info {
 
 struct ccp_appserver_events {
 	void (*ready)(void *data);
-	/* The process has ended or could not be started or initialised. `why` names the exit status and the
-	 * last words of stderr. Not called for a stop that the owner asked for before it was started. */
+	/* The process has ended or could not be started or initialised. `why` names the exit status
+	 * and the last words of stderr. Not called for a stop that the owner asked for before it
+	 * was started. */
 	void (*gone)(const struct codexcp_error *why, void *data);
 	void (*notification)(const char *method, json_t *params, void *data);
 	/* A request of app-server: answer it with ccp_appserver_reply*(). The id is borrowed. */
@@ -69,19 +74,19 @@ int ccp_appserver_new(struct ccp_loop *loop, const struct ccp_appserver_options 
 void ccp_appserver_free(struct ccp_appserver *as);
 CCP_DEFINE_CLEANUP(struct ccp_appserver, ccp_appserver_free);
 
-/* Start unless it runs, starts, or is still stopping (then events.gone comes first). The outcome always comes
- * as an event, never inside this call. */
+/* Start unless it runs, starts, or is still stopping (then events.gone comes first). The outcome
+ * always comes as an event, never inside this call. */
 void ccp_appserver_start(struct ccp_appserver *as);
-/* Close its stdin, SIGTERM after half of the grace, SIGKILL after all of it. events.gone follows when it ran;
- * a start that has not yet spawned anything is simply taken back. */
+/* Close its stdin, SIGTERM after half of the grace, SIGKILL after all of it. events.gone follows
+ * when it ran; a start that has not yet spawned anything is simply taken back. */
 void ccp_appserver_stop(struct ccp_appserver *as, int64_t grace_ms);
 enum ccp_appserver_state ccp_appserver_state(const struct ccp_appserver *as);
 const struct ccp_appserver_info *ccp_appserver_info(const struct ccp_appserver *as);
 /* Requests that have no answer yet. */
 size_t ccp_appserver_pending(const struct ccp_appserver *as);
 
-/* Steals params. timeout_ms 0: none. Fails with CODEXCP_E_APP_SERVER_UNAVAILABLE unless READY (nothing was
- * sent then). Failures that the answer brings have been through ccp_codex_error(). */
+/* Steals params. timeout_ms 0: none. fn may be NULL when the answer does not matter. Fails with CODEXCP_E_APP_SERVER_UNAVAILABLE unless READY
+ * (nothing was sent then). Failures that the answer brings have been through ccp_codex_error(). */
 int ccp_appserver_call(struct ccp_appserver *as, const char *method, json_t *params,
 		       int64_t timeout_ms, ccp_reply_fn fn, void *data, struct codexcp_error *err);
 int ccp_appserver_reply(struct ccp_appserver *as, json_t *id, json_t *result,

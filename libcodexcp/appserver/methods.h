@@ -1,16 +1,17 @@
 /*
  * The methods of app-server that this program calls: parameters in, typed answers out.
  *
- * Builders return a new reference or NULL when memory ran out; a member that is NULL (or false) is not sent,
- * because Codex keeps what a thread already has. What the running version does not know is refused before
- * it is sent (Codex ignores unknown fields silently).
+ * Builders return a new reference or NULL when memory ran out; a member that is NULL (or false) is
+ * not sent, because Codex keeps what a thread already has. What the running version does not know
+ * is refused before it is sent (Codex ignores unknown fields silently).
  */
 #pragma once
 
 #include "appserver/caps.h"
 #include "base/error.h"
 
-enum ccp_sandbox { /* ordered by what it permits */
+/* Ordered by what it permits. */
+enum ccp_sandbox {
 	CCP_SANDBOX_UNSET = -1,
 	CCP_SANDBOX_READ_ONLY,
 	CCP_SANDBOX_WORKSPACE_WRITE,
@@ -32,20 +33,21 @@ json_t *ccp_thread_start_params(const struct ccp_codex_version *version,
 				const struct ccp_thread_start *start);
 
 /*
- * thread/resume: loads the thread and subscribes to it. With `with_turns` the answer holds the whole history,
- * evidence for reconciliation in one request; from 0.130 on it can be left out, which is cheap for any length
- * of history, and thread/turns/list brings the newest few turns (0.169 calls the whole history deprecated).
- * Older versions always send it.
+ * thread/resume: loads the thread and subscribes to it. With `with_turns` the answer holds the
+ * whole history, evidence for reconciliation in one request; from 0.130 on it can be left out,
+ * which is cheap for any length of history, and thread/turns/list brings the newest few turns
+ * (0.169 calls the whole history deprecated). Older versions always send it.
  */
 json_t *ccp_thread_resume_params(const struct ccp_codex_version *version, const char *thread_id,
 				 bool with_turns);
 
 /* The answer of thread/start and thread/resume. Strings are borrowed from it. */
 struct ccp_thread_answer {
-	const char *thread_id, *model, *approval, *effort, *cwd; /* approval: "granular" for objects */
+	const char *thread_id, *model, *effort, *cwd;
+	const char *approval; /* "granular" for objects */
 	enum ccp_sandbox sandbox;
-	bool active;	/* a turn runs */
-	json_t *turns;	/* array or NULL */
+	bool active;   /* a turn runs */
+	json_t *turns; /* array or NULL */
 };
 int ccp_thread_answer_parse(const json_t *result, struct ccp_thread_answer *ret,
 			    struct codexcp_error *err);
@@ -55,17 +57,17 @@ struct ccp_turn_start {
 	const char *thread_id;
 	const char *client_message_id; /* the operation's id; sent where the version knows it */
 	const char *text;
-	json_t *images;	       /* array of checked input items, or NULL; borrowed */
+	json_t *images; /* array of checked input items, or NULL; borrowed */
 	const char *cwd, *model, *effort, *summary, *approval;
 	enum ccp_sandbox sandbox;
 	/*
-	 * "default" or "plan"; not sent when no model is known. Codex takes model *and effort* from the mode's
-	 * settings and ignores those beside it; an effort that is missing there resets the thread's. So the
-	 * settings get `model` and `effort`, or else what is in force.
+	 * "default" or "plan"; not sent when no model is known. Codex takes model *and effort* from
+	 * the mode's settings and ignores those beside it; an effort that is missing there resets
+	 * the thread's. So the settings get `model` and `effort`, or else what is in force.
 	 */
 	const char *mode;
 	const char *mode_model, *mode_effort; /* in force, from struct ccp_thread_answer */
-	json_t *output_schema; /* borrowed */
+	json_t *output_schema;                /* borrowed */
 };
 json_t *ccp_turn_start_params(const struct ccp_codex_version *version,
 			      const struct ccp_turn_start *start);
@@ -76,11 +78,11 @@ json_t *ccp_turn_interrupt_params(const char *thread_id, const char *turn_id);
 /* thread/turns/list with all items, newest first. */
 json_t *ccp_turns_list_params(const char *thread_id, int limit);
 
-/* One turn of a thread's history (thread/resume, thread/read, thread/turns/list, turn/completed). */
+/* One turn of a thread (thread/resume, thread/read, thread/turns/list, turn/completed). */
 struct ccp_turn {
-	const char *id, *status; /* completed, interrupted, failed, inProgress */
-	json_t *items;		 /* array or NULL */
-	json_t *error;		 /* object or NULL */
+	const char *id, *status;          /* completed, interrupted, failed, inProgress */
+	json_t *items;                    /* array or NULL */
+	json_t *error;                    /* object or NULL */
 	int64_t started_at, completed_at; /* wall ms, 0 unknown */
 };
 /* CODEXCP_E_INTERNAL when it has no id. Turn ids are unique within their thread only. */
@@ -89,22 +91,23 @@ int ccp_turn_parse(const json_t *turn, struct ccp_turn *ret);
 bool ccp_turn_has_client_id(const struct ccp_turn *turn, const char *client_message_id);
 
 /*
- * What an answer that is an error means. Codex says nearly everything with -32600 and a sentence; the
- * patterns stand in one table with the version they were seen in.
+ * What an answer that is an error means. Codex says nearly everything with -32600 and a sentence;
+ * the patterns stand in one table with the version they were seen in.
  */
 enum ccp_codex_problem {
-	CCP_PROBLEM_INVALID,	 /* the request is wrong: trying again is useless */
-	CCP_PROBLEM_OVERLOADED,	 /* -32001: later */
-	CCP_PROBLEM_TIMEOUT,	 /* no answer: the outcome is unknown */
-	CCP_PROBLEM_GONE,	 /* app-server went away: the outcome is unknown */
-	CCP_PROBLEM_ELSEWHERE,	 /* another process writes the thread */
-	CCP_PROBLEM_NO_THREAD,	 /* no such thread, not loaded, or nothing was (yet) stored of it */
+	CCP_PROBLEM_INVALID,    /* the request is wrong: trying again is useless */
+	CCP_PROBLEM_OVERLOADED, /* -32001: later */
+	CCP_PROBLEM_TIMEOUT,    /* no answer: the outcome is unknown */
+	CCP_PROBLEM_GONE,       /* app-server went away: the outcome is unknown */
+	CCP_PROBLEM_ELSEWHERE,  /* another process writes the thread */
+	CCP_PROBLEM_NO_THREAD,  /* no such thread, not loaded, or nothing was (yet) stored of it */
 	CCP_PROBLEM_ARCHIVED,
-	CCP_PROBLEM_NOT_READY,	 /* the thread's file is being written: again in a moment */
-	CCP_PROBLEM_NO_TURN,	 /* nothing to interrupt or steer */
-	CCP_PROBLEM_LOGIN,	 /* Codex needs a login */
+	CCP_PROBLEM_NOT_READY, /* the thread's file is being written: again in a moment */
+	CCP_PROBLEM_NO_TURN,   /* nothing to interrupt or steer */
+	CCP_PROBLEM_LOGIN,     /* Codex needs a login */
 };
 enum ccp_codex_problem ccp_codex_problem(const struct codexcp_error *err);
-/* The error as callers see it: `answer` with its message and details under the code that says what it means
- * (BUSY, THREAD_NOT_FOUND, TURN_NOT_FOUND, LOGIN_REQUIRED, ...). ccp_codex_problem() of it stays the same. */
+/* The error as callers see it: `answer` with its message and details under the code that says what
+ * it means (BUSY, THREAD_NOT_FOUND, TURN_NOT_FOUND, LOGIN_REQUIRED, ...). ccp_codex_problem() of it
+ * stays the same. */
 int ccp_codex_error(struct codexcp_error *err, const struct codexcp_error *answer);

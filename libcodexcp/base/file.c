@@ -4,6 +4,7 @@
 #include <fcntl.h>
 #include <stdio.h>
 #include <sys/stat.h>
+#include <sys/vfs.h>
 #include <unistd.h>
 
 #include "base/path.h"
@@ -189,4 +190,33 @@ int ccp_dir_check_private(const char *path, struct codexcp_error *err)
 		return 0;
 	ccp_error_add_str(err, "reason", "not_private");
 	return CODEXCP_E_STATE_UNAVAILABLE;
+}
+
+/* f_type of the network file systems of Linux (statfs(2)). */
+static const struct {
+	unsigned long type;
+	const char *name;
+} network_types[] = {
+	{ 0x6969, "NFS" },   { 0x517b, "SMB" },	   { 0xff534d42, "CIFS" },
+	{ 0xfe534d42, "SMB2" }, { 0x5346414f, "AFS" }, { 0x00c36400, "Ceph" },
+	{ 0x01021997, "9P" },
+};
+
+int ccp_dir_check_local(const char *path, struct codexcp_error *err)
+{
+	struct statfs fs;
+
+	if (statfs(path, &fs) < 0)
+		return ccp_fail_errno(err, errno, "cannot examine %s", path);
+	for (size_t i = 0; i < CCP_ARRAY_SIZE(network_types); i++)
+		if (((unsigned long)fs.f_type & 0xffffffffUL) == network_types[i].type) {
+			ccp_fail(err, CODEXCP_E_STATE_UNAVAILABLE,
+				 "%s is on a network file system (%s); set CODEX_MCP_STATE_DB to a "
+				 "local disk",
+				 path, network_types[i].name);
+			ccp_error_add_str(err, "path", path);
+			ccp_error_add_str(err, "reason", "network_fs");
+			return CODEXCP_E_STATE_UNAVAILABLE;
+		}
+	return 0;
 }

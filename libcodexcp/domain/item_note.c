@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "base/json.h"
+#include "base/redact.h"
 #include "base/str.h"
 #include "base/strbuf.h"
 #include "base/utf8.h"
@@ -31,13 +32,15 @@ static int finish(struct ccp_strbuf *sb, const char *category, const char *sever
 	return 1;
 }
 
-/* The first line of a text, clipped. */
+/* The first line of a text, clipped. Redacted first: a secret that is cut in two would not be recognised. */
 static void append_clipped(struct ccp_strbuf *sb, const char *text, size_t max_chars)
 {
-	size_t line = strcspn(text, "\n"), len = ccp_utf8_clip(text, line, max_chars);
+	size_t line = strcspn(text, "\n"), len = 0, shown;
+	_cleanup_free_ char *clean = ccp_redact(text, line, &len);
 
-	ccp_strbuf_append_n(sb, text, len);
-	if (text[len])
+	shown = clean ? ccp_utf8_clip(clean, len, max_chars) : 0;
+	ccp_strbuf_append_n(sb, clean, shown);
+	if (shown < len || text[line])
 		ccp_strbuf_append(sb, "...");
 }
 
@@ -166,11 +169,11 @@ int ccp_diff_note(const char *diff, struct ccp_item_note *ret_note, struct codex
 
 	for (const char *line = diff; line && *line; line = strchr(line, '\n')) {
 		line += *line == '\n';
-		if (ccp_str_has_prefix(line, "+++"))
+		if (ccp_str_has_prefix(line, "+++ "))
 			files++;
 		else if (*line == '+')
 			added++;
-		else if (*line == '-' && !ccp_str_has_prefix(line, "---"))
+		else if (*line == '-' && !ccp_str_has_prefix(line, "--- "))
 			removed++;
 	}
 	ccp_strbuf_appendf(&sb, "diff: %d file(s), +%d -%d lines", (int)files, (int)added,

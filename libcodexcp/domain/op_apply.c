@@ -62,6 +62,7 @@ static int copy_texts(struct ccp_op *op, const struct ccp_op_change *change,
 		{ &op->effective_sandbox, change->effective_sandbox },
 		{ &op->effective_approval, change->effective_approval },
 		{ &op->effective_model, change->effective_model },
+		{ &op->effective_effort, change->effective_effort },
 		{ &op->error_class, change->error_class },
 	};
 
@@ -205,6 +206,14 @@ static int write_decision(struct ccp_db *db, struct ccp_op *op, enum ccp_op_even
 	return r < 0 ? r : journal(db, now, op, text, event, decision->reason, err);
 }
 
+/* An event that changes nothing leaves nothing of what it brought either. */
+static int read_again(struct ccp_db *db, const char *id, struct ccp_op *op,
+		      struct codexcp_error *err)
+{
+	ccp_op_done(op);
+	return CCP_MIN(ccp_op_get(db, id, op, err), 0);
+}
+
 int ccp_op_apply(struct ccp_db *db, const struct ccp_clock *clock, const char *id,
 		 enum ccp_op_event event, const struct ccp_op_change *change,
 		 struct ccp_op_outcome *ret_outcome, struct codexcp_error *err)
@@ -239,6 +248,8 @@ int ccp_op_apply(struct ccp_db *db, const struct ccp_clock *clock, const char *i
 						   ? change->queued_reason
 						   : ccp_queued_reason_name(decision.queued_reason),
 					   err);
+		else
+			r = read_again(db, id, op, err);
 	}
 	if (r < 0)
 		return r;

@@ -19,7 +19,8 @@ struct ccp_op_change {
 	const char *thread_id, *turn_id, *instance, *boot_id, *baseline_turn;
 	int64_t baseline_count;
 	bool thread_is_new;
-	const char *effective_sandbox, *effective_approval, *effective_model;
+	const char *effective_sandbox, *effective_approval, *effective_model,
+		*effective_effort;
 	const struct codexcp_error *error;
 	const char *error_class;
 	/* Replaces the queued reason of the machine (a finer one). */

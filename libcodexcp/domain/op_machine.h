@@ -28,7 +28,7 @@
 	X(ANSWERED, "answered", "nothing is open any more")                                        \
 	X(REFUSED, "refused", "Codex refused the request: trying again is useless")                \
 	X(OVERLOADED, "overloaded", "app-server is overloaded (-32001)")                           \
-	X(TRANSIENT, "transient", "a failure that may pass, before the turn was sent")             \
+	X(TRANSIENT, "transient", "a failure that may pass; the turn does not run")                \
 	X(OUTCOME_UNKNOWN, "outcome_unknown", "no answer came to a request that may have run")     \
 	X(CONNECTION_LOST, "connection_lost", "the app-server process is gone")                    \
 	X(WORKER_LOST, "worker_lost", "a new worker found it half-way")                            \

@@ -8,14 +8,14 @@
 #include "base/file.h"
 #include "base/json.h"
 #include "base/str.h"
-#include "base/strbuf.h"
+#include "domain/roots.h"
 
 #define REGISTRY_BYTES_MAX (1024 * 1024)
-#define CAPACITY_MIN	   16
-#define ROOTS_TEXT_MAX	   4096
+#define CAPACITY_MIN       16
+#define ROOTS_TEXT_MAX     4096
 /* What a submit looks at, and how long. */
-#define PLACES_MAX	   4096
-#define PLACES_BUDGET_MS   500
+#define PLACES_MAX       4096
+#define PLACES_BUDGET_MS 500
 
 static void project_done(struct ccp_project *project)
 {
@@ -112,96 +112,8 @@ int ccp_project_list_add(struct ccp_project_list *list, size_t max, const char *
 	return append(list, &values, err);
 }
 
-/* The allowed roots that exist, canonical. */
-struct roots {
-	char **paths;
-	size_t n;
-};
-
-static void roots_done(struct roots *roots)
-{
-	for (size_t i = 0; i < roots->n; i++)
-		free(roots->paths[i]);
-	free(roots->paths);
-}
-
-/* canonical path: 1; there is none: 0. */
-static int resolve(const char *path, char **ret_path, struct codexcp_error *err)
-{
-	int r = ccp_path_canonical(path, ret_path, NULL);
-
-	if (r == CODEXCP_E_NO_MEMORY)
-		return ccp_fail_oom(err);
-	return r == 0;
-}
-
-static int roots_add(struct roots *roots, const char *path, struct codexcp_error *err)
-{
-	_cleanup_free_ char *canonical = NULL;
-	char **paths;
-	int r = resolve(path, &canonical, err);
-
-	if (r <= 0)
-		return r;
-	paths = reallocarray(roots->paths, roots->n + 1, sizeof(*paths));
-	if (!paths)
-		return ccp_fail_oom(err);
-	roots->paths = paths;
-	roots->paths[roots->n++] = TAKE_PTR(canonical);
-	return 0;
-}
-
-/* Nobody means to open the whole disk or the whole home just by starting the program there. */
-static int start_is_root(const struct ccp_project_places *places, struct codexcp_error *err)
-{
-	_cleanup_free_ char *cwd = NULL, *home = NULL;
-	int r = places->cwd ? resolve(places->cwd, &cwd, err) : 0;
-
-	if (r <= 0 || ccp_streq(cwd, "/"))
-		return CCP_MIN(r, 0);
-	r = places->home ? resolve(places->home, &home, err) : 0;
-	return r < 0 ? r : !ccp_streq(cwd, home);
-}
-
-static int roots_init(struct roots *roots, const struct ccp_project_places *places,
-		      struct codexcp_error *err)
-{
-	int r = 0;
-
-	if (places->roots_configured) {
-		for (size_t i = 0; r == 0 && places->allowed_roots[i]; i++)
-			r = roots_add(roots, places->allowed_roots[i], err);
-		return r;
-	}
-	if (places->projects_root)
-		return roots_add(roots, places->projects_root, err);
-	r = start_is_root(places, err);
-	return r > 0 ? roots_add(roots, places->cwd, err) : r;
-}
-
-/* The deepest root that the path is below; borrowed, or NULL. */
-static const char *root_of(const struct roots *roots, const char *path)
-{
-	const char *best = NULL;
-
-	for (size_t i = 0; i < roots->n; i++) {
-		const char *root = roots->paths[i];
-
-		if (ccp_path_is_below(path, root) && (!best || strlen(root) > strlen(best)))
-			best = root;
-	}
-	return best;
-}
-
-static bool is_directory(const char *path)
-{
-	struct stat st;
-
-	return stat(path, &st) == 0 && S_ISDIR(st.st_mode);
-}
-
 struct scan {
-	const struct roots *roots;
+	const struct ccp_roots *roots;
 	struct ccp_project_list *list;
 	size_t max;
 	int64_t deadline_ms; /* boot */
@@ -221,9 +133,9 @@ static int scan_add(struct scan *scan, const char *path, const char *name, const
 	_cleanup_free_ char *canonical = NULL;
 	char id[CCP_PROJECT_ID_SIZE];
 	struct ccp_project *project;
-	int r = resolve(path, &canonical, err);
+	int r = ccp_directory_resolve(path, &canonical, err);
 
-	if (r <= 0 || !root_of(scan->roots, canonical) || !is_directory(canonical))
+	if (r <= 0 || !ccp_roots_find(scan->roots, canonical))
 		return CCP_MIN(r, 0);
 	r = ccp_project_list_add(scan->list, scan->max, canonical, name, source, 0, err);
 	if (r < 0 || !alias)
@@ -335,17 +247,19 @@ static int compare_paths(const void *a, const void *b)
 	return strcmp(((const struct ccp_project *)a)->path, ((const struct ccp_project *)b)->path);
 }
 
-static int scan_places(const struct ccp_project_places *places, const struct roots *roots,
-		       size_t max, int64_t budget_ms, struct ccp_project_list *ret_list,
-		       struct codexcp_error *err)
+int ccp_project_scan(const struct ccp_project_places *places, size_t max, int64_t budget_ms,
+		     struct ccp_project_list *ret_list, struct codexcp_error *err)
 {
 	_cleanup_(ccp_project_list_done) struct ccp_project_list list = { 0 };
-	struct scan scan = { .roots = roots,
+	_cleanup_(ccp_roots_done) struct ccp_roots roots = { 0 };
+	struct scan scan = { .roots = &roots,
 			     .list = &list,
 			     .max = max,
 			     .deadline_ms = ccp_clock_boot(ccp_clock_system()) + budget_ms };
-	int r = scan_registry(&scan, places->registry_path, err);
+	int r = ccp_roots_init(&roots, places, err);
 
+	if (r == 0)
+		r = scan_registry(&scan, places->registry_path, err);
 	if (r == 0)
 		r = scan_root(&scan, places->projects_root, err);
 	if (r < 0)
@@ -356,23 +270,3 @@ static int scan_places(const struct ccp_project_places *places, const struct roo
 	list = (struct ccp_project_list){ 0 };
 	return 0;
 }
-
-int ccp_project_scan(const struct ccp_project_places *places, size_t max, int64_t budget_ms,
-		     struct ccp_project_list *ret_list, struct codexcp_error *err)
-{
-	_cleanup_(roots_done) struct roots roots = { 0 };
-	int r = roots_init(&roots, places, err);
-
-	return r < 0 ? r : scan_places(places, &roots, max, budget_ms, ret_list, err);
-}
-
-void ccp_place_done(struct ccp_place *place)
-{
-	free(place->cwd);
-	free(place->root);
-	free(place->project_path);
-	*place = (struct ccp_place){ 0 };
-}
-
-static int fail_cwd(struct codexcp_error *err, const char *fmt, const char *what)
-	__attribute__((format_arg(2)));

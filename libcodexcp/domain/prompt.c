@@ -7,15 +7,16 @@
 #include "base/strbuf.h"
 #include "base/utf8.h"
 
-#define NORMAL_FORM                                                                                \
-	(UTF8PROC_STABLE | UTF8PROC_COMPAT | UTF8PROC_COMPOSE | UTF8PROC_CASEFOLD)
+#define NORMAL_FORM (UTF8PROC_STABLE | UTF8PROC_COMPAT | UTF8PROC_COMPOSE | UTF8PROC_CASEFOLD)
 
 #define COMPARED_CHARS 2000
 /* What is cut before normalisation, which may shorten a text: room for blanks that collapse. */
-#define RAW_CHARS      (4 * COMPARED_CHARS)
-/* Two texts of one repeated letter would take COMPARED_CHARS squared; ordinary ones a tenth of this. */
-#define STEPS_MAX      2000000
-#define BUCKETS	       256
+#define RAW_CHARS (4 * COMPARED_CHARS)
+/* Two texts of one repeated letter take COMPARED_CHARS squared, ordinary ones a tenth of this. */
+#define STEPS_MAX 1000000
+#define BUCKETS   256
+#define GRAM      3
+#define GRAM_BITS 14
 
 /* White_Space of the Unicode character database. */
 static bool is_blank(utf8proc_int32_t c)
@@ -119,17 +120,31 @@ static size_t bucket(utf8proc_int32_t c)
 	return (size_t)c % BUCKETS;
 }
 
-/* At most this many characters can be matched, in whatever order they stand. */
-static size_t count_common(const struct chars *a, const struct chars *b)
+/* Three characters in a row, as a bucket of its own for nearly each of them. */
+static size_t gram_at(const struct chars *text, size_t i)
 {
-	size_t in_a[BUCKETS] = { 0 }, in_b[BUCKETS] = { 0 }, common = 0;
+	uint32_t hash = 0;
 
-	for (size_t i = 0; i < a->n; i++)
-		in_a[bucket(a->at[i])]++;
-	for (size_t i = 0; i < b->n; i++)
-		in_b[bucket(b->at[i])]++;
-	for (size_t i = 0; i < BUCKETS; i++)
-		common += CCP_MIN(in_a[i], in_b[i]);
+	for (size_t k = 0; k < GRAM; k++)
+		hash = (hash ^ (uint32_t)text->at[i + k]) * 0x9e3779b1u;
+	return hash >> (32 - GRAM_BITS);
+}
+
+static size_t count_common_grams(const struct chars *a, const struct chars *b)
+{
+	uint16_t in_a[1 << GRAM_BITS] = { 0 };
+	size_t common = 0;
+
+	for (size_t i = 0; i + GRAM <= a->n; i++)
+		in_a[gram_at(a, i)]++;
+	for (size_t i = 0; i + GRAM <= b->n; i++) {
+		uint16_t *left = &in_a[gram_at(b, i)];
+
+		if (*left) {
+			(*left)--;
+			common++;
+		}
+	}
 	return common;
 }
 
@@ -144,17 +159,31 @@ static bool is_similar(const struct chars *a, const struct chars *b, size_t matc
 }
 
 /*
+ * Whether the texts have enough grams in common. What is matched stands in blocks, between two of
+ * which at least one character is lost, and a block lacks only those grams that reach over its end.
+ */
+static bool may_be_similar(const struct chars *a, const struct chars *b)
+{
+	double all = (double)(a->n + b->n), matched = all * CCP_PROMPT_SIMILAR / 2;
+	double blocks = all - 2 * matched + 1;
+
+	return is_similar(a, b, CCP_MIN(a->n, b->n)) &&
+	       (double)count_common_grams(a, b) >= matched - (GRAM - 1) * blocks;
+}
+
+/*
  * Ratcliff-Obershelp: the longest common run, then the same on its left and on its right. For each
- * character of a, `last` and `previous` lead through the places in b where it may stand (a bucket, not
- * a character), from the end; `run` is how long the common run is that ends there, if it was `seen` in
- * the row (the character of a) before this one.
+ * character of a, `last` and `previous` lead through the places in b where it may stand (a bucket,
+ * not a character), from the end; `run` is how long the common run is that ends there, if it was
+ * `seen` in the row (the character of a) before this one.
  */
 struct matcher {
 	const struct chars *a, *b;
 	int last[BUCKETS], previous[COMPARED_CHARS];
-	size_t run[COMPARED_CHARS + 1], seen[COMPARED_CHARS + 1], row; /* index 0: before the first */
+	uint32_t run[COMPARED_CHARS + 1], seen[COMPARED_CHARS + 1]; /* [0]: before the first */
+	uint32_t row;
 	size_t steps;
-	size_t possible; /* falls with all that stays unmatched; in the end the characters matched */
+	size_t possible; /* falls with all that stays unmatched; in the end what was matched */
 };
 
 struct range {
@@ -186,12 +215,13 @@ static struct block find_longest(struct matcher *m, const struct range *in)
 	size_t best_end = 0;
 
 	m->row++; /* the rows of an earlier search are no neighbours */
-	for (size_t i = in->a; i < in->a_end; i++) {
+	for (size_t i = in->a; i < in->a_end && m->steps <= STEPS_MAX; i++) {
 		utf8proc_int32_t c = m->a->at[i];
 
 		m->row++;
 		for (int j = m->last[bucket(c)]; j >= (int)in->b; j = m->previous[j]) {
-			size_t end = (size_t)j + 1, len;
+			size_t end = (size_t)j + 1;
+			uint32_t len;
 
 			m->steps++;
 			if (end > in->b_end || m->b->at[j] != c)
@@ -244,7 +274,7 @@ static double compare(const char *a_text, const char *b_text)
 
 	decode(a_text, &a);
 	decode(b_text, &b);
-	if (!is_similar(&a, &b, CCP_MIN(a.n, b.n)) || !is_similar(&a, &b, count_common(&a, &b)))
+	if (!may_be_similar(&a, &b))
 		return 0;
 	matcher_init(&m, &a, &b);
 	match(&m, (struct range){ 0, a.n, 0, b.n });

@@ -208,6 +208,8 @@ static void take_outcome(struct apply_job *job)
 	}
 	if (!live)
 		return;
+	if (job->outcome.to != CCP_STEP_IS_LOOKING_UP)
+		live->looks = 0;
 	if (runs) {
 		if (job->outcome.changed)
 			carry_out(live, job->outcome.effects);
@@ -374,6 +376,8 @@ static void on_ready(void *data)
 {
 	struct ccp_runner *runner = data;
 
+	/* On disk before anything is sent to it. */
+	ccp_instance_started(runner);
 	runner->events.app_server(NULL, runner->data);
 	each_live(runner, app_server_ready, NULL);
 }
@@ -392,6 +396,7 @@ static void on_gone(const struct codexcp_error *why, void *data)
 	struct ccp_runner *runner = data;
 
 	ccp_timer_start(runner->start_timer, START_PAUSE_MS);
+	ccp_instance_ended(runner, why);
 	runner->events.app_server(why, runner->data);
 	each_live(runner, app_server_gone, why);
 }

@@ -72,6 +72,20 @@ int ccp_send_start(struct ccp_live *live, const char *method, json_t *params, in
 		   ccp_reply_fn fn, struct ccp_send **ret_send, struct codexcp_error *err);
 void ccp_send_done(struct ccp_send *send);
 
+/* runner_instance.c: which process had it, and what became of that process */
+void ccp_instance_started(struct ccp_runner *runner);
+void ccp_instance_ended(struct ccp_runner *runner, const struct codexcp_error *why);
+enum ccp_instance_fate {
+	CCP_INSTANCE_PRESENT,	 /* it is the one we talk to */
+	CCP_INSTANCE_DEAD,	 /* proven */
+	CCP_INSTANCE_POWER_LOSS, /* the machine was started again since */
+	CCP_INSTANCE_LINGERS,	 /* an orphan that has not ended yet */
+	CCP_INSTANCE_UNCLEAR,	 /* not provable from here */
+};
+enum ccp_instance_fate ccp_instance_fate(const struct ccp_runner *runner, const char *instance);
+/* End an orphan: its stdin is closed and it had its time. */
+void ccp_instance_kill(const struct ccp_runner *runner, const char *instance);
+
 /* runner_lookup.c */
 void ccp_look_up(struct ccp_live *live);
 void ccp_look_up_later(struct ccp_live *live, int64_t delay_ms);

@@ -6,8 +6,8 @@
 #include <utlist.h>
 
 #include "base/json.h"
-#include "base/log.h"
 #include "base/str.h"
+#include "domain/ceiling.h"
 #include "domain/project.h"
 #include "domain/runner_internal.h"
 
@@ -67,28 +67,15 @@ static enum ccp_op_event event_of(enum ccp_codex_problem problem)
 	return CCP_OP_REFUSED;
 }
 
-/* What clients branch on, instead of the general SEND_FAILED. */
-static int code_of(enum ccp_codex_problem problem, const struct codexcp_error *err)
-{
-	return problem == CCP_PROBLEM_NO_THREAD	 ? CODEXCP_E_THREAD_NOT_FOUND
-	       : problem == CCP_PROBLEM_ARCHIVED ? CODEXCP_E_THREAD_NOT_FOUND
-	       : problem == CCP_PROBLEM_LOGIN	 ? CODEXCP_E_LOGIN_REQUIRED
-						 : err->code;
-}
-
 static void request_failed(struct ccp_send *send, const struct codexcp_error *err)
 {
 	enum ccp_codex_problem problem = ccp_codex_problem(err);
-	_cleanup_error_ struct codexcp_error named = { 0 };
-	struct ccp_op_change change = { .epoch = send->epoch, .attempt = send->attempt,
-					.error = &named };
+	const struct ccp_op_change change = { .epoch = send->epoch, .attempt = send->attempt,
+					      .error = err };
 
 	/* The death of app-server is told to all its operations at once, by its own event. */
 	if (problem == CCP_PROBLEM_GONE)
 		return;
-	ccp_fail_copy(&named, err);
-	if (code_of(problem, err) != err->code)
-		ccp_fail(&named, code_of(problem, err), "%s", err->message);
 	ccp_runner_apply(send->runner, send->op_id, event_of(problem), &change, NULL);
 }
 
@@ -132,6 +119,7 @@ static void thread_ready(struct ccp_send *send, json_t *result, bool is_new)
 	change.effective_sandbox = ccp_sandbox_name(answer.sandbox);
 	change.effective_approval = answer.approval;
 	change.effective_model = answer.model;
+	change.effective_effort = answer.effort;
 	change.baseline_turn = newest_turn(answer.turns);
 	change.baseline_count = (int64_t)json_array_size(answer.turns);
 	ccp_runner_apply(runner, send->op_id,
@@ -190,7 +178,7 @@ static void resume_thread(struct ccp_live *live)
 	_cleanup_error_ struct codexcp_error err = { 0 };
 
 	if (ccp_send_start(live, "thread/resume",
-			   ccp_thread_resume_params(version, live->op.thread_id),
+			   ccp_thread_resume_params(version, live->op.thread_id, true),
 			   live->op.request_timeout_ms, on_thread_resumed, NULL, &err) < 0)
 		not_sent(live, &err);
 }
@@ -258,6 +246,25 @@ static int parse_opt(const char *text, json_t **ret, struct codexcp_error *err)
 	return text ? ccp_json_parse(text, strlen(text), 0, ret, err) : 0;
 }
 
+/* Nothing was asked for: what the thread has stays (UNSET is not sent), unless it is above the ceiling. */
+static enum ccp_sandbox sandbox_of(const struct ccp_op *op)
+{
+	enum ccp_sandbox asked = ccp_sandbox_parse(op->sandbox),
+			 ceiling = ccp_sandbox_parse(op->sandbox_ceiling);
+
+	if (asked == CCP_SANDBOX_UNSET &&
+	    ccp_sandbox_above(ccp_sandbox_parse(op->effective_sandbox), ceiling))
+		return ceiling;
+	return asked;
+}
+
+static const char *approval_of(const struct ccp_op *op)
+{
+	if (!op->approval && ccp_approval_above(op->effective_approval, op->approval_floor))
+		return op->approval_floor;
+	return op->approval;
+}
+
 static int turn_params(struct ccp_live *live, json_t **ret_params, struct codexcp_error *err)
 {
 	struct ccp_runner *runner = live->runner;
@@ -270,10 +277,11 @@ static int turn_params(struct ccp_live *live, json_t **ret_params, struct codexc
 		.model = live->op.model,
 		.effort = live->op.effort,
 		.summary = live->op.summary,
-		.approval = live->op.approval,
-		.sandbox = ccp_sandbox_parse(live->op.sandbox),
+		.approval = approval_of(&live->op),
+		.sandbox = sandbox_of(&live->op),
 		.mode = live->op.mode ? live->op.mode : "default",
-		.mode_model = live->op.model ? live->op.model : live->op.effective_model,
+		.mode_model = live->op.effective_model,
+		.mode_effort = live->op.effective_effort,
 	};
 	int r = ccp_op_get_request(runner->options.db, live->op.id, &request, err);
 

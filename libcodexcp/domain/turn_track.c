@@ -79,13 +79,15 @@ int ccp_track_set_turn(struct ccp_track *track, const char *thread_id, const cha
 
 	if (ccp_row_set(&turn->thread_id, thread_id, err) < 0 ||
 	    ccp_row_set(&turn->turn_id, turn_id, err) < 0 ||
-	    ccp_row_set(&turn->instance, instance, err) < 0 ||
-	    ccp_row_set(&turn->status, "running", err) < 0)
+	    ccp_row_set(&turn->instance, instance, err) < 0)
 		return CODEXCP_E_NO_MEMORY;
-	turn->started_at = now;
 	turn->updated_at = now;
 	track->turn_dirty = true;
-	return 0;
+	/* The end of a turn may be known before its id is. */
+	if (turn->completed_at)
+		return 0;
+	turn->started_at = now;
+	return ccp_row_set(&turn->status, "running", err);
 }
 
 /* Steals text and data. */
@@ -148,16 +150,18 @@ static void add_live(struct ccp_track *track, const char *item_id, const char *t
 	track->turn_dirty = true;
 }
 
-static int add_message(struct ccp_track *track, const json_t *item, const char *role, int64_t now,
-		       struct codexcp_error *err)
+/* turn_id NULL: the track's turn. */
+static int add_message(struct ccp_track *track, const char *turn_id, const json_t *item,
+		       const char *role, int64_t now, struct codexcp_error *err)
 {
 	const char *text = ccp_item_text(item), *id = ccp_json_str(item, "id");
 	struct ccp_message message = { .created_at = now };
 
-	if (!text || !*text)
+	turn_id = turn_id ? turn_id : track->turn.turn_id;
+	if (!text || !*text || !turn_id || !track->turn.thread_id)
 		return 0;
 	if (!ccp_strdup_opt(track->turn.thread_id, &message.thread_id) ||
-	    !ccp_strdup_opt(track->turn.turn_id, &message.turn_id) ||
+	    !ccp_strdup_opt(turn_id, &message.turn_id) ||
 	    !ccp_strdup_opt(id ? id : role, &message.item_id) ||
 	    !ccp_strdup_opt(role, &message.role) ||
 	    !ccp_strdup_opt(ccp_json_str(item, "phase"), &message.phase) ||
@@ -187,7 +191,7 @@ static int item_event(struct ccp_track *track, const struct ccp_event *event, bo
 	if (role && completed) {
 		if (ccp_streq(track->live_item, event->item_id) || !track->live_item)
 			clear_live(track);
-		r = add_message(track, event->item, role, now, err);
+		r = add_message(track, event->turn_id, event->item, role, now, err);
 		if (r < 0)
 			return r;
 	}
@@ -306,7 +310,7 @@ int ccp_track_turn(struct ccp_track *track, const struct ccp_turn *turn, int64_t
 	json_array_foreach(turn->items, i, item) {
 		const char *role = message_role(ccp_json_str(item, "type"));
 
-		if (role && add_message(track, item, role, now, err) < 0)
+		if (role && add_message(track, turn->id, item, role, now, err) < 0)
 			return CODEXCP_E_NO_MEMORY;
 	}
 	return 0;

@@ -160,6 +160,11 @@ void ccp_loop_dispatch(struct ccp_loop *loop)
 	uv_run(loop->uv, UV_RUN_NOWAIT);
 }
 
+void ccp_loop_step(struct ccp_loop *loop)
+{
+	uv_run(loop->uv, UV_RUN_ONCE);
+}
+
 int ccp_loop_defer(struct ccp_loop *loop, ccp_loop_fn fn, void *data, struct codexcp_error *err)
 {
 	struct deferred *entry = malloc(sizeof(*entry));

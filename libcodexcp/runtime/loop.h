@@ -39,6 +39,8 @@ void ccp_loop_stop(struct ccp_loop *loop);
 int ccp_loop_fd(const struct ccp_loop *loop);
 int ccp_loop_timeout(const struct ccp_loop *loop);
 void ccp_loop_dispatch(struct ccp_loop *loop);
+/* One pass that waits until something happens. */
+void ccp_loop_step(struct ccp_loop *loop);
 
 /* Call fn once, from the loop, after the present callback has returned. */
 int ccp_loop_defer(struct ccp_loop *loop, ccp_loop_fn fn, void *data, struct codexcp_error *err);

@@ -122,6 +122,12 @@ enum ccp_process_state ccp_process_check(const struct ccp_process_id *id)
 	return look.start_time == id->start_time ? CCP_PROCESS_ALIVE : CCP_PROCESS_DEAD;
 }
 
+void ccp_process_kill(const struct ccp_process_id *id)
+{
+	if (ccp_process_check(id) == CCP_PROCESS_ALIVE)
+		kill((pid_t)id->pid, SIGKILL);
+}
+
 /* 1 locked, 0 somebody else has it. */
 static int try_flock(int fd, int how, const char *path, struct codexcp_error *err)
 {

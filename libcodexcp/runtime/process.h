@@ -27,6 +27,8 @@ enum ccp_process_state {
 	CCP_PROCESS_UNKNOWN, /* another pid namespace, or nothing to compare with */
 };
 enum ccp_process_state ccp_process_check(const struct ccp_process_id *id);
+/* SIGKILL, but only while the pid still names this process. */
+void ccp_process_kill(const struct ccp_process_id *id);
 
 /* flock() on a file that is made and never unlinked, close-on-exec. 1 taken (*ret_fd), 0 somebody
  * else has it. */

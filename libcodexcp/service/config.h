@@ -1,10 +1,12 @@
 /*
- * The configuration: one option table gives parsing of environment and JSON file, defaults, the reference
- * page docs/CONFIGURATION.md and the example file.
+ * The configuration: one option table gives parsing of environment and JSON file, defaults, the
+ * reference page docs/CONFIGURATION.md and the example file.
  *
- * Precedence: a non-empty environment variable, then the file's key, then the default. The file is named by
- * CODEX_CONTROL_PLANE_MCP_CONFIG (or OPENCLAW_CODEX_MCP_CONFIG). Unknown keys and keys that have no effect
- * any more are warnings, wrong values are errors that name file, key and what was expected.
+ * Precedence: a non-empty environment variable, then the file's key, then the default. The file is
+ * named by CODEX_CONTROL_PLANE_MCP_CONFIG (or OPENCLAW_CODEX_MCP_CONFIG). Unknown keys and keys
+ * that have no effect are warnings, wrong values are errors that name file, key and what was
+ * expected. An empty variable and a null in the file are the same as none. `~` and `$NAME` are not
+ * expanded.
  */
 #pragma once
 
@@ -21,24 +23,24 @@ enum ccp_execution_mode {
 
 /* Strings are owned, NULL when there is none. Paths are absolute and lexically clean. */
 struct ccp_config {
-	char *config_file;	/* what was read, or NULL */
-	char *cwd;		/* where the process was started */
+	char *config_file; /* what was read, or NULL */
+	char *cwd;         /* where the process was started */
 	char *codex_home;
-	char *projects_root;	/* NULL: not configured */
-	char **allowed_roots;	/* NULL-terminated, canonical where they exist; empty: none configured */
-	bool roots_configured;
+	char *projects_root;   /* NULL: not configured */
+	char **allowed_roots;  /* NULL-terminated, canonical where they exist */
+	bool roots_configured; /* allowed_roots is not empty */
 	char *projects_registry_path;
 	char *codex_binary_path; /* as configured; NULL: to be found, see codex_binary.h */
 	char *state_db_path;
-	char *state_dir;	/* the directory of state_db_path */
-	char **app_server_env;	/* "NAME=value", NULL-terminated: added to app-server's environment */
+	char *state_dir;       /* the directory of state_db_path */
+	char **app_server_env; /* "NAME=value", NULL-terminated: for app-server */
 
 	char *default_approval_policy; /* "on-request", ... as sent to Codex */
 	int64_t default_sandbox;       /* enum ccp_sandbox */
-	int64_t max_sandbox;	       /* enum ccp_sandbox, UNSET: no ceiling */
-	char *min_approval;	       /* NULL: no floor */
+	int64_t max_sandbox;           /* enum ccp_sandbox, UNSET: no ceiling */
+	char *min_approval;            /* NULL: no floor */
 	char *default_model, *default_effort, *default_summary; /* NULL: field not sent */
-	int64_t execution_mode;	       /* enum ccp_execution_mode */
+	int64_t execution_mode;                                 /* enum ccp_execution_mode */
 
 	int64_t max_depth; /* of tasks that tasks start */
 	int64_t max_active_turns_global, max_active_turns_per_project, max_active_turns_per_agent,
@@ -48,13 +50,14 @@ struct ccp_config {
 	int64_t worker_idle_seconds, worker_drain_seconds, app_server_idle_seconds;
 	int64_t approval_response_timeout_seconds;
 
-	json_t *warnings; /* array of strings: unknown and dead keys, suspicious values */
+	json_t *warnings;    /* array of strings: unknown and dead keys, suspicious values */
+	json_t *environment; /* see ccp_config_environment_block() */
 };
 
 /*
- * Read everything. `environment` is a NULL-terminated list of "NAME=value"; `file` overrides the variables
- * that name it; `cwd` is what relative paths are relative to. CODEXCP_E_CONFIG_INVALID with details file
- * (or variable), key, expected.
+ * Read everything. `environment` is a NULL-terminated list of "NAME=value"; `file` overrides the
+ * variables that name it; `cwd` is what relative paths are relative to. CODEXCP_E_CONFIG_INVALID
+ * with details file (or variable), key, expected.
  */
 int ccp_config_load(const char *const *environment, const char *file, const char *cwd,
 		    struct ccp_config **ret_config, struct codexcp_error *err);
@@ -64,13 +67,15 @@ CCP_DEFINE_CLEANUP(struct ccp_config, ccp_config_free);
 /* The value of a variable in a NULL-terminated list, NULL when absent or empty. */
 const char *ccp_environment_get(const char *const *environment, const char *name);
 
-/* Printed from the option table. New allocations / references, NULL when memory ran out. */
+/* Printed from the option table: the page docs/CONFIGURATION.md, and the example file. New
+ * allocations / references, NULL when memory ran out. */
 char *ccp_config_markdown(void);
 json_t *ccp_config_example(void);
 
 /*
  * The variables that decide how a process of ours behaves, as they should stand in a client's
- * configuration block: {"CODEX_MCP_STATE_DB": "...", ...}; only what differs from what the client's
- * processes would find by themselves, no secret.
+ * configuration block: {"CODEX_MCP_STATE_DB": "...", ...}; the state database, the configuration
+ * file, places that are configured, and what the environment says; no secret. A new reference, NULL
+ * when memory ran out.
  */
 json_t *ccp_config_environment_block(const struct ccp_config *config);

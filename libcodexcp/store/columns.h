@@ -28,6 +28,8 @@
 	TEXT(resource_keys)    /* JSON array or NULL */                                            \
 	TEXT(sandbox)	       /* asked for; NULL: what the thread has */                          \
 	TEXT(approval)	       /* asked for; NULL: what the thread has */                          \
+	TEXT(sandbox_ceiling)  /* at most this, whatever the thread has; NULL: no ceiling */       \
+	TEXT(approval_floor)                                                                       \
 	TEXT(model)                                                                                \
 	TEXT(effort)                                                                               \
 	TEXT(summary)                                                                              \
@@ -59,6 +61,7 @@
 	TEXT(effective_sandbox)                                                                    \
 	TEXT(effective_approval)                                                                   \
 	TEXT(effective_model)                                                                      \
+	TEXT(effective_effort)                                                                     \
 	TEXT(error_code)                                                                           \
 	TEXT(error_message)                                                                        \
 	TEXT(error_class)     /* codexErrorInfo, or our own word */                                \

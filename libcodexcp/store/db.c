@@ -1,5 +1,6 @@
 #include "store/db.h"
 
+#include <errno.h>
 #include <sqlite3.h>
 #include <stdio.h>
 
@@ -91,32 +92,14 @@ static int migrate_step(struct ccp_db *db, const struct ccp_migration *step,
 	char text[256];
 	int r;
 
-
 	snprintf(text, sizeof(text),
 		 "INSERT OR REPLACE INTO meta(key, value) VALUES('schema', '%d'),"
-		 "('min_reader', '%d'), ('min_writer', '%d'); PRAGMA user_version = %d;",
-		 step->version, step->min_reader, step->min_writer, step->version);
+		 "('min_reader', '%d'), ('min_writer', '%d'); PRAGMA user_version = %d;"
+		 "PRAGMA application_id = %d;",
+		 step->version, step->min_reader, step->min_writer, step->version,
+		 APPLICATION_ID);
 	r = exec(db, step->sql, err);
 	return r < 0 ? r : exec(db, text, err);
-}
-
-static int migrate(struct ccp_db *db, struct codexcp_error *err)
-{
-	int64_t version = 0;
-	int r = ccp_db_begin(db, err);
-
-	if (r < 0)
-		return r;
-	/* Somebody else may have made the schema while we waited for the lock. */
-	r = read_number(db, "PRAGMA user_version", &version, err);
-	for (size_t i = 0; r == 0 && i < ccp_migration_count; i++)
-		if (ccp_migrations[i].version > version)
-			r = migrate_step(db, &ccp_migrations[i], err);
-	if (r == 0)
-		r = ccp_db_commit(db, err);
-	if (r < 0)
-		ccp_db_rollback(db);
-	return r;
 }
 
 static int fail_schema(const struct ccp_db *db, const char *reason, const char *message,
@@ -129,9 +112,36 @@ static int fail_schema(const struct ccp_db *db, const char *reason, const char *
 	return CODEXCP_E_STATE_UNAVAILABLE;
 }
 
+static int migrate(struct ccp_db *db, struct codexcp_error *err)
+{
+	int64_t version = 0, objects = 0;
+	int r = ccp_db_begin(db, err);
+
+	if (r < 0)
+		return r;
+	/* Somebody else may have made the schema while we waited for the lock. */
+	r = read_number(db, "PRAGMA user_version", &version, err);
+	if (r == 0)
+		r = read_number(db, "SELECT count(*) FROM sqlite_schema", &objects, err);
+	if (r == 0 && version == 0 && objects > 0)
+		r = fail_schema(db, "corrupt", "not a state database of this program", version,
+				err);
+	for (size_t i = 0; r == 0 && i < ccp_migration_count; i++)
+		if (ccp_migrations[i].version > version)
+			r = migrate_step(db, &ccp_migrations[i], err);
+	if (r == 0)
+		r = ccp_db_commit(db, err);
+	if (r < 0)
+		ccp_db_rollback(db);
+	return r;
+}
+
 static int check_schema(struct ccp_db *db, enum ccp_db_mode mode, struct codexcp_error *err)
 {
-	int64_t version = 0, application = 0, min_reader = 0;
+	const char *oldest = mode == CCP_DB_WRITE
+				     ? "SELECT cast(value AS INTEGER) FROM meta WHERE key = 'min_writer'"
+				     : "SELECT cast(value AS INTEGER) FROM meta WHERE key = 'min_reader'";
+	int64_t version = 0, application = 0, needed = 0;
 	int r = read_number(db, "PRAGMA user_version", &version, err);
 
 	if (r == 0)
@@ -141,23 +151,20 @@ static int check_schema(struct ccp_db *db, enum ccp_db_mode mode, struct codexcp
 	if (version > 0 && application != APPLICATION_ID)
 		return fail_schema(db, "corrupt", "not a state database of this program", version,
 				   err);
-	if (version == 0)
+	if (version < ccp_schema_version())
 		return mode == CCP_DB_WRITE ? migrate(db, err)
 					    : fail_schema(db, "missing", "has no schema yet",
 							  version, err);
-	if (version <= ccp_schema_version())
+	if (version == ccp_schema_version())
 		return 0;
-	r = read_number(db, "SELECT cast(value AS INTEGER) FROM meta WHERE key = 'min_writer'",
-			&min_reader, err);
-	if (r == 0 && min_reader > ccp_schema_version())
+	r = read_number(db, oldest, &needed, err);
+	if (r == 0 && needed > ccp_schema_version())
 		return fail_schema(db, "newer_schema", "was written by a newer version", version,
 				   err);
 	return r;
 }
 
 static const char *const open_pragmas[] = {
-	/* auto_vacuum and application_id only take effect before the first table. */
-	"PRAGMA auto_vacuum = INCREMENTAL",
 	"PRAGMA journal_mode = WAL",
 	"PRAGMA synchronous = FULL",
 	"PRAGMA journal_size_limit = " WAL_LIMIT_BYTES,
@@ -173,12 +180,10 @@ static int set_up(struct ccp_db *db, enum ccp_db_mode mode, struct codexcp_error
 
 	sqlite3_busy_timeout(db->handle, BUSY_TIMEOUT_MS);
 	if (mode == CCP_DB_WRITE) {
-		char text[64];
-
 		r = read_number(db, "PRAGMA user_version", &version, err);
-		snprintf(text, sizeof(text), "PRAGMA application_id = %d", APPLICATION_ID);
+		/* Takes effect before the first table only, and is a write transaction each time. */
 		if (r == 0 && version == 0)
-			r = exec(db, text, err);
+			r = exec(db, "PRAGMA auto_vacuum = INCREMENTAL", err);
 		for (size_t i = 0; r == 0 && i < CCP_ARRAY_SIZE(open_pragmas); i++)
 			r = exec(db, open_pragmas[i], err);
 	}
@@ -196,8 +201,13 @@ int ccp_db_open(const char *path, enum ccp_db_mode mode, struct ccp_db **ret_db,
 	if (!db || !(db->path = strdup(path)))
 		return ccp_fail_oom(err);
 	rc = sqlite3_open_v2(path, &db->handle, flags | SQLITE_OPEN_NOMUTEX, NULL);
-	if (rc != SQLITE_OK)
-		return fail_sqlite(db, rc, "open", err);
+	if (rc != SQLITE_OK) {
+		int code = fail_sqlite(db, rc, "open", err);
+
+		if (db->handle && sqlite3_system_errno(db->handle) == ENOENT)
+			ccp_error_add_str(err, "reason", "missing");
+		return code;
+	}
 	rc = set_up(db, mode, err);
 	if (rc < 0)
 		return rc;

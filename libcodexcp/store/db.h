@@ -33,7 +33,8 @@ enum ccp_sql {
 };
 
 /* Opens, checks the schema's version, makes an empty file's schema. CODEXCP_E_STATE_UNAVAILABLE (details
- * path, reason: full, read_only, corrupt, newer_schema, network_fs, missing) or CODEXCP_E_STATE_BUSY. */
+ * path, reason: full, read_only, corrupt, newer_schema, missing, cannot_open, io_error) or
+ * CODEXCP_E_STATE_BUSY. */
 int ccp_db_open(const char *path, enum ccp_db_mode mode, struct ccp_db **ret_db,
 		struct codexcp_error *err);
 void ccp_db_close(struct ccp_db *db);

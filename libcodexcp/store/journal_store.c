@@ -39,9 +39,11 @@ int ccp_journal_append(struct ccp_db *db, const struct ccp_journal_row *row,
 	struct ccp_stmt stmt;
 	int r = bounded(row->text, CCP_JOURNAL_TEXT_MAX, &text, err);
 
-	/* JSON cannot be clipped: data that is too long is left out. */
+	/* JSON cannot be clipped: data that is too long (the marks of secrets may make it so) is left out. */
 	if (r == 0 && row->data && strlen(row->data) <= CCP_JOURNAL_DATA_MAX)
-		r = bounded(row->data, CCP_JOURNAL_DATA_MAX, &data, err);
+		r = bounded(row->data, SIZE_MAX, &data, err);
+	if (data && strlen(data) > CCP_JOURNAL_DATA_MAX)
+		free(TAKE_PTR(data));
 	if (r == 0)
 		r = ccp_stmt_open(db, CCP_SQL_JOURNAL_APPEND, &stmt, err);
 	if (r < 0)

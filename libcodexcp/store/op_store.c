@@ -130,12 +130,6 @@ int ccp_op_get_by_turn(struct ccp_db *db, const char *thread_id, const char *tur
 	return find_op(db, CCP_SQL_OPERATION_BY_TURN, thread_id, turn_id, ret_op, err);
 }
 
-int ccp_op_find_prompt(struct ccp_db *db, const char *scope, const char *hash,
-		       struct ccp_op *ret_op, struct codexcp_error *err)
-{
-	return find_op(db, CCP_SQL_OPERATION_PROMPT, scope, hash, ret_op, err);
-}
-
 int ccp_op_find_completed_prompt(struct ccp_db *db, const char *project_path, const char *hash,
 				 struct ccp_op *ret_op, struct codexcp_error *err)
 {
@@ -165,19 +159,40 @@ int ccp_op_get_request(struct ccp_db *db, const char *id, struct ccp_op_request 
 	return 1;
 }
 
+/* Steps through a bound statement. */
+static int each_op(struct ccp_stmt *stmt, ccp_op_fn fn, void *data, struct codexcp_error *err)
+{
+	int r = 0;
+
+	while (r >= 0 && (r = ccp_stmt_step(stmt, err)) == 1) {
+		_cleanup_op_ struct ccp_op op = { 0 };
+
+		r = read_op(stmt, &op, err);
+		if (r == 0 && fn(&op, data) != 0)
+			return 0;
+	}
+	return r;
+}
+
 int ccp_op_each_active(struct ccp_db *db, ccp_op_fn fn, void *data, struct codexcp_error *err)
 {
 	_cleanup_stmt_ struct ccp_stmt stmt = { 0 };
 	int r = ccp_stmt_open(db, CCP_SQL_OPERATION_ACTIVE, &stmt, err);
 
-	while (r >= 0 && (r = ccp_stmt_step(&stmt, err)) == 1) {
-		_cleanup_op_ struct ccp_op op = { 0 };
+	return r < 0 ? r : each_op(&stmt, fn, data, err);
+}
 
-		r = read_op(&stmt, &op, err);
-		if (r == 0 && fn(&op, data) != 0)
-			return 0;
-	}
-	return r;
+int ccp_op_each_same_prompt(struct ccp_db *db, const char *scope, const char *hash, ccp_op_fn fn,
+			    void *data, struct codexcp_error *err)
+{
+	_cleanup_stmt_ struct ccp_stmt stmt = { 0 };
+	int r = ccp_stmt_open(db, CCP_SQL_OPERATION_PROMPT, &stmt, err);
+
+	if (r < 0)
+		return r;
+	ccp_bind_text(&stmt, 1, scope);
+	ccp_bind_text(&stmt, 2, hash);
+	return each_op(&stmt, fn, data, err);
 }
 
 int ccp_op_each_prompt(struct ccp_db *db, const char *scope, int limit, ccp_prompt_fn fn, void *data,

@@ -50,9 +50,9 @@ int ccp_op_update(struct ccp_db *db, struct ccp_op *op, struct codexcp_error *er
 typedef int (*ccp_op_fn)(const struct ccp_op *op, void *data);
 int ccp_op_each_active(struct ccp_db *db, ccp_op_fn fn, void *data, struct codexcp_error *err);
 
-/* Active guarding operations of this scope with this prompt: the oldest. 1 found. */
-int ccp_op_find_prompt(struct ccp_db *db, const char *scope, const char *hash,
-		       struct ccp_op *ret_op, struct codexcp_error *err);
+/* Active guarding operations of this scope with this prompt, oldest first. */
+int ccp_op_each_same_prompt(struct ccp_db *db, const char *scope, const char *hash, ccp_op_fn fn,
+			    void *data, struct codexcp_error *err);
 /* The newest active prompts of a scope (at most `limit`): id and text. */
 typedef int (*ccp_prompt_fn)(const char *id, const char *message, const char *resource_keys,
 			     void *data);

@@ -36,7 +36,7 @@
 	X(OPERATION_ACTIVE, CCP_OP_SELECT "WHERE active = 1 AND phase <> 'queued' ORDER BY seq")   \
 	X(OPERATION_PROMPT,                                                                        \
 	  CCP_OP_SELECT "WHERE active = 1 AND prompt_scope = ? AND prompt_hash = ? "               \
-			"AND prompt_guards = 1 ORDER BY seq LIMIT 1")                              \
+			"AND prompt_guards = 1 ORDER BY seq")                                      \
 	X(OPERATION_COMPLETED_PROMPT,                                                              \
 	  CCP_OP_SELECT "WHERE project_path = ? AND prompt_hash = ? AND status = 'completed' "     \
 			"AND thread_id IS NOT NULL ORDER BY seq DESC LIMIT 1")                     \
@@ -133,11 +133,12 @@
 	X(COMMAND_GET, "SELECT " CCP_NAMES(CCP_COMMAND_COLUMNS) "0 FROM commands WHERE id = ?")    \
 	X(COMMAND_NEXT,                                                                            \
 	  "SELECT " CCP_NAMES(CCP_COMMAND_COLUMNS)                                                 \
-	  "0 FROM commands WHERE status = 'queued' ORDER BY rowid LIMIT 1")                        \
+	  "0 FROM commands WHERE completed_at = 0 AND status = 'queued' ORDER BY rowid LIMIT 1")   \
 	X(COMMAND_UPDATE,                                                                          \
 	  "UPDATE commands SET status = ?2, result = ?3, error = ?4, updated_at = ?5, "            \
 	  "completed_at = ?6 WHERE id = ?1 AND status IN ('queued', 'running')")                   \
-	X(COMMAND_REQUEUE, "UPDATE commands SET status = 'queued' WHERE status = 'running'")       \
+	X(COMMAND_REQUEUE,                                                                         \
+	  "UPDATE commands SET status = 'queued' WHERE completed_at = 0 AND status = 'running'")   \
 	X(META_GET, "SELECT value FROM meta WHERE key = ?")                                        \
 	X(META_SET, "INSERT OR REPLACE INTO meta(key, value) VALUES(?, ?)")                        \
 	X(META_NEXT_EPOCH,                                                                         \

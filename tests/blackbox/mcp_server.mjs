@@ -56,6 +56,11 @@ export function withTimeout(promise, what) {
   return Promise.race([promise, late]).finally(() => clearTimeout(timer));
 }
 
+const running = new Set();
+
+// For afterEach(): ends what a failed test has left.
+export const endServers = () => Promise.all([...running].map((server) => server.kill()));
+
 export class Server {
   // `stdin` and `stdout` may be a descriptor instead of a pipe.
   static start({ args = [], env = {}, stdin = 'pipe', stdout = 'pipe' } = {}) {
@@ -65,6 +70,7 @@ export class Server {
     server.stderr = '';
     server.rest = '';
     server.watchers = new Set();
+    running.add(server);
     server.child = spawn(program, args, {
       cwd: server.dir,
       env: serverEnv(server.dir, env),
@@ -74,9 +80,13 @@ export class Server {
     server.child.stdout?.setEncoding('utf8').on('data', (text) => server.receive(text));
     server.child.stderr.setEncoding('utf8').on('data', (text) => { server.stderr += text; });
     // `close` comes after the output was read to its end.
-    server.ended = new Promise((done, failed) => {
-      server.child.once('error', failed);
+    server.ended = new Promise((done) => {
+      server.child.once('error', (error) => done({ error }));
       server.child.once('close', (code, signal) => done({ code, signal }));
+    });
+    server.ended.then((how) => {
+      server.how = how;
+      server.watchers.forEach((check) => check());
     });
     return server;
   }
@@ -98,14 +108,15 @@ export class Server {
     this.child.stdin.write(text);
   }
 
-  // The first message that the predicate accepts.
-  waitFor(predicate) {
+  // What `find` returns as soon as it returns something.
+  waitUntil(find) {
     let check;
     const found = new Promise((done, failed) => {
       check = () => {
         try {
-          const message = this.messages.find(predicate);
-          if (message) done(message);
+          const value = find();
+          if (value) done(value);
+          else if (this.how) failed(new Error(`the server has ended (${Object.values(this.how)}): ${this.stderr}`));
         } catch (error) {
           failed(error);
         }
@@ -113,8 +124,17 @@ export class Server {
       this.watchers.add(check);
       check();
     });
-    return withTimeout(found, () => `${predicate}; seen: ${this.lines.join('\n')}; ${this.stderr}`)
+    return withTimeout(found, () => `${find}; seen: ${this.lines.join('\n')}; ${this.stderr}`)
       .finally(() => this.watchers.delete(check));
+  }
+
+  // The first message that the predicate accepts.
+  waitFor(predicate) {
+    return this.waitUntil(() => this.messages.find(predicate));
+  }
+
+  waitForLine(pattern) {
+    return this.waitUntil(() => this.lines.find((line) => pattern.test(line)));
   }
 
   answer(id) {
@@ -139,10 +159,15 @@ export class Server {
       const how = await withTimeout(this.ended, () => `the end of the server; ${this.lines.join('\n')}`);
       return { ...how, ms: performance.now() - begin };
     } finally {
-      this.child.kill('SIGKILL');
-      await this.ended.catch(() => {});
-      removeDir(this.dir);
+      await this.kill();
     }
+  }
+
+  async kill() {
+    this.child.kill('SIGKILL');
+    await this.ended;
+    removeDir(this.dir);
+    running.delete(this);
   }
 
   // Ends the input, as a client that closes does.

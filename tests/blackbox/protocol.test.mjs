@@ -5,17 +5,20 @@ import { execFileSync, spawn, spawnSync } from 'node:child_process';
 import { closeSync, existsSync, openSync, readdirSync, writeFileSync } from 'node:fs';
 import { connect, createServer } from 'node:net';
 import { join } from 'node:path';
-import { test } from 'node:test';
+import { afterEach, test } from 'node:test';
 import { makeTempDir, removeDir } from '../support/codex_env.mjs';
 import cases from './cases.mjs';
 import {
-  initialize, LEGACY, MODERN, modernMeta, program, Server, serverEnv, submitOperation, waitCall, withServer, withTimeout,
+  endServers, initialize, LEGACY, MODERN, modernMeta, program, Server, serverEnv, submitOperation, waitCall,
+  withServer, withTimeout,
 } from './mcp_server.mjs';
 import { compileSchema, missing as noSchemas, validator } from './schema.mjs';
 
 const LINE_MAX = 16 * 1024 * 1024;
 // The server has 200 ms to leave; the rest is for starting and ending a process on a busy machine.
-const LEAVE_MS = 1500;
+const LEAVE_MS = 2000;
+
+afterEach(endServers);
 
 const ping = (id) => ({ jsonrpc: '2.0', id, method: 'ping' });
 
@@ -290,13 +293,15 @@ for (const [name, command, answers] of [
 test('input and output may be one socket', async () => {
   const dir = makeTempDir('codexcp-mcp');
   const listener = createServer();
+  let client;
+  let socket;
   try {
     await new Promise((done) => listener.listen(join(dir, 'socket'), done));
     const accepted = new Promise((done) => listener.once('connection', done));
-    const client = connect(join(dir, 'socket'));
-    const socket = await accepted;
+    client = connect(join(dir, 'socket'));
+    socket = await accepted;
     const child = spawn(program, [], { stdio: [socket, socket, 'inherit'], env: serverEnv(dir) });
-    const gone = new Promise((done) => child.once('exit', (code) => done(code)));
+    const gone = new Promise((done) => child.once('exit', done).once('error', done));
     let said = '';
     client.on('data', (data) => { said += data; });
     client.end(`${JSON.stringify(ping(1))}\n`);
@@ -305,6 +310,8 @@ test('input and output may be one socket', async () => {
     await new Promise((done) => client.once('close', done));
     assert.deepEqual(JSON.parse(said).result, {});
   } finally {
+    client?.destroy();
+    socket?.destroy();
     listener.close();
     removeDir(dir);
   }
@@ -316,7 +323,7 @@ test('input and output may be a terminal', { skip: noTerminal }, () => {
   const dir = makeTempDir('codexcp-mcp');
   try {
     writeFileSync(join(dir, 'in'), `${JSON.stringify(ping(1))}\n`);
-    const text = execFileSync('/bin/sh', ['-c', '(cat in; sleep 0.3; printf "\\004") | script -qec "$SERVER" /dev/null'], {
+    const text = execFileSync('/bin/sh', ['-c', 'script -qec "$SERVER" /dev/null <in'], {
       cwd: dir, env: serverEnv(dir, { SERVER: program, TERM: 'dumb' }), encoding: 'utf8', timeout: 20000,
     });
     assert.ok(text.includes('{"jsonrpc":"2.0","id":1,"result":{}}'), text);
@@ -330,8 +337,8 @@ test('a full output is an end, not a crash', { skip: existsSync('/dev/full') ? f
   const server = Server.start({ stdout: full });
   closeSync(full);
   server.send(ping(1));
-  const { signal } = await server.exit();
-  assert.equal(signal, null);
+  const { code, signal } = await server.exit();
+  assert.deepEqual([code, signal], [0, null]);
 });
 
 // --- starting ---
@@ -346,6 +353,27 @@ test('initialize, discover and tools/list touch no disk', async () => {
   assert.deepEqual(readdirSync(server.dir), []);
   assert.equal((await server.exit()).code, 0);
 });
+
+// --- the worker, as whoever starts it sees it ---
+
+test('the worker says that it is ready, once, and ends on SIGTERM', async () => {
+  const server = Server.start({ args: ['worker'] });
+  await server.waitForLine(/^ready$/);
+  server.child.kill('SIGTERM');
+  const { code, signal } = await server.exit();
+  assert.deepEqual([code, signal], [0, null], server.stderr);
+  assert.deepEqual(server.lines, ['ready']);
+});
+
+test('the worker says why it fails', async () => {
+  const server = Server.start({ args: ['worker'], env: { CODEX_MCP_EXECUTION_MODE: 'nonsense' } });
+  await server.waitForLine(/^failed .+/);
+  const { code } = await server.exit();
+  assert.equal(code, 1);
+  assert.equal(server.lines.length, 1);
+});
+
+// --- the command line ---
 
 for (const [name, args, status, text] of [
   ['--version', ['--version'], 0, /^codex-control-plane-mcp \d+\.\d+\.\d+/],

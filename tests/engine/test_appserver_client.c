@@ -648,7 +648,7 @@ END_TEST
 
 START_TEST(test_stop_term)
 {
-	check_stop("term default\nexpect initialized\nhang\n", 10000, "signal", SIGTERM);
+	check_stop("term default\nexpect initialized\nhang\n", 2000, "signal", SIGTERM);
 }
 END_TEST
 

@@ -88,6 +88,9 @@ struct codexcp_options {
 	enum codexcp_mode mode;
 	/** A libuv loop to live on; NULL: one of its own. Must outlive the context. */
 	struct uv_loop_s *loop;
+	/** Called once when a worker has become *the* worker and answers; may be NULL. */
+	void (*ready)(void *data);
+	void *ready_data; /**< passed to ready */
 };
 
 /**

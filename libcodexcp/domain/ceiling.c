@@ -1,0 +1,25 @@
+#include "domain/ceiling.h"
+
+#include "base/str.h"
+
+/* From the most careful to the most trusting. */
+static const char *const approval_order[] = { "untrusted", "on-request", "on-failure", "never" };
+
+bool ccp_sandbox_above(enum ccp_sandbox sandbox, enum ccp_sandbox ceiling)
+{
+	return ceiling != CCP_SANDBOX_UNSET && sandbox > ceiling;
+}
+
+static size_t rank(const char *approval)
+{
+	size_t i = 0;
+
+	while (i < CCP_ARRAY_SIZE(approval_order) && !ccp_streq(approval_order[i], approval))
+		i++;
+	return i;
+}
+
+bool ccp_approval_above(const char *approval, const char *floor)
+{
+	return floor && rank(approval) > rank(floor);
+}

@@ -1,0 +1,283 @@
+#include "domain/op_create.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#include "base/ids.h"
+#include "base/json.h"
+#include "base/str.h"
+#include "domain/prompt.h"
+#include "domain/status.h"
+#include "store/journal_store.h"
+
+/* The newest active prompts that a new one is compared with, and how many neighbours are named. */
+#define SIMILAR_SCAN 200
+#define SIMILAR_NAMED 5
+
+/* Arguments that say what is wanted; the rest (title, priority, timeouts, display) may change on a retry. */
+static const char *const meaning_keys[] = {
+	"operation_type", "project_id",	 "cwd",	    "thread_id",       "chat_id",
+	"message",	  "input_items", "output_schema", "sandbox",   "approval_policy",
+	"model",	  "collaboration_mode", "thread_mode",
+};
+
+void ccp_submit_done(struct ccp_submit *submit)
+{
+	ccp_op_done(&submit->op);
+	ccp_op_request_done(&submit->request);
+}
+
+void ccp_submitted_done(struct ccp_submitted *submitted)
+{
+	json_decref(submitted->similar);
+	submitted->similar = NULL;
+}
+
+json_t *ccp_request_meaning(const json_t *arguments)
+{
+	json_t *meaning = json_object();
+
+	for (size_t i = 0; i < CCP_ARRAY_SIZE(meaning_keys); i++) {
+		json_t *value = json_object_get(arguments, meaning_keys[i]);
+
+		if (!json_is_null(value))
+			ccp_json_set(&meaning, meaning_keys[i], value);
+	}
+	return meaning;
+}
+
+/* null says the same as no argument. */
+static const json_t *given(const json_t *arguments, const char *key)
+{
+	const json_t *value = json_object_get(arguments, key);
+
+	return json_is_null(value) ? NULL : value;
+}
+
+/* The names of the arguments that say something else than the stored ones. */
+static json_t *differences(const char *stored_text, const char *now_text)
+{
+	json_auto_t *stored = NULL, *now = NULL;
+	json_t *differs = json_array();
+
+	if (!stored_text || !now_text ||
+	    ccp_json_parse(stored_text, strlen(stored_text), 0, &stored, NULL) < 0 ||
+	    ccp_json_parse(now_text, strlen(now_text), 0, &now, NULL) < 0)
+		return differs;
+	for (size_t i = 0; i < CCP_ARRAY_SIZE(meaning_keys); i++) {
+		const json_t *a = given(stored, meaning_keys[i]), *b = given(now, meaning_keys[i]);
+
+		if (a != b && !json_equal(a, b))
+			ccp_json_append_new(&differs, json_string(meaning_keys[i]));
+	}
+	return differs;
+}
+
+static int fail_conflict(struct ccp_db *db, const struct ccp_op *existing, const char *arguments,
+			 struct codexcp_error *err)
+{
+	_cleanup_op_request_ struct ccp_op_request request = { 0 };
+	int r = ccp_op_get_request(db, existing->id, &request, err);
+
+	if (r < 0)
+		return r;
+	ccp_fail(err, CODEXCP_E_IDEMPOTENCY_CONFLICT,
+		 "client_request_id %s was used for another request",
+		 existing->client_request_id);
+	ccp_error_add_str(err, "existingOperationId", existing->id);
+	ccp_error_add(err, "differs", differences(request.arguments, arguments));
+	return CODEXCP_E_IDEMPOTENCY_CONFLICT;
+}
+
+int ccp_op_find_request(struct ccp_db *db, const char *client_request_id, const char *request_hash,
+			const char *arguments, char ret_id[static CCP_ID_SIZE],
+			struct codexcp_error *err)
+{
+	_cleanup_op_ struct ccp_op existing = { 0 };
+	int r = client_request_id ? ccp_op_get_by_client_id(db, client_request_id, &existing, err)
+				  : 0;
+
+	if (r <= 0)
+		return r;
+	if (!ccp_streq(existing.request_hash, request_hash))
+		return fail_conflict(db, &existing, arguments, err);
+	snprintf(ret_id, CCP_ID_SIZE, "%s", existing.id);
+	return 1;
+}
+
+static int fail_duplicate(const struct ccp_op *existing, struct codexcp_error *err)
+{
+	json_t *decision = json_object();
+
+	ccp_json_set_str(&decision, "reason", "same_prompt_active");
+	ccp_fail(err, CODEXCP_E_DUPLICATE_PROMPT_ACTIVE,
+		 "operation %s is working on the same text; poll it instead of sending it again",
+		 existing->id);
+	ccp_error_add_str(err, "operationId", existing->id);
+	ccp_error_add_str(err, "existingOperationId", existing->id);
+	ccp_error_add_str(err, "existingThreadId", existing->thread_id);
+	ccp_error_add_str(err, "existingTurnId", existing->turn_id);
+	ccp_error_add_str(err, "existingStatus", existing->status);
+	ccp_error_add(err, "dedupDecision", decision);
+	ccp_error_add_str(err, "nextRecommendedAction", "poll_existing_turn");
+	return CODEXCP_E_DUPLICATE_PROMPT_ACTIVE;
+}
+
+/* Both have keys, and none is the other's: they may work side by side on the same words. */
+static bool disjoint_keys(const char *a_text, const char *b_text)
+{
+	json_auto_t *a = NULL, *b = NULL;
+	json_t *x, *y;
+	size_t i, j;
+
+	if (!a_text || !b_text || ccp_json_parse(a_text, strlen(a_text), 0, &a, NULL) < 0 ||
+	    ccp_json_parse(b_text, strlen(b_text), 0, &b, NULL) < 0)
+		return false;
+	if (!json_array_size(a) || !json_array_size(b))
+		return false;
+	json_array_foreach(a, i, x)
+		json_array_foreach(b, j, y)
+			if (json_equal(x, y))
+				return false;
+	return true;
+}
+
+struct duplicate_scan {
+	const char *resource_keys;
+	int result;
+	struct codexcp_error *err;
+};
+
+static int compare_keys(const struct ccp_op *existing, void *data)
+{
+	struct duplicate_scan *scan = data;
+
+	if (disjoint_keys(scan->resource_keys, existing->resource_keys))
+		return 0;
+	scan->result = fail_duplicate(existing, scan->err);
+	return 1;
+}
+
+static int check_duplicate(struct ccp_db *db, const struct ccp_op *op, struct codexcp_error *err)
+{
+	struct duplicate_scan scan = { .resource_keys = op->resource_keys, .err = err };
+	int r = ccp_op_each_same_prompt(db, op->prompt_scope, op->prompt_hash, compare_keys, &scan,
+					err);
+
+	return r < 0 ? r : scan.result;
+}
+
+struct similar_scan {
+	const char *message;
+	json_t *found;
+};
+
+static int compare_prompt(const char *id, const char *message, const char *resource_keys, void *data)
+{
+	struct similar_scan *scan = data;
+	double similarity = message ? ccp_prompt_similarity(scan->message, message) : 0;
+	json_t *entry;
+
+	if (similarity < CCP_PROMPT_SIMILAR)
+		return 0;
+	entry = json_object();
+	ccp_json_set_str(&entry, "operationId", id);
+	ccp_json_set_int(&entry, "similarityPercent", (int64_t)(similarity * 100));
+	if (!scan->found)
+		scan->found = json_array();
+	ccp_json_append_new(&scan->found, entry);
+	return json_array_size(scan->found) >= SIMILAR_NAMED;
+}
+
+static int find_similar(struct ccp_db *db, const struct ccp_submit *submit, json_t **ret_similar,
+			struct codexcp_error *err)
+{
+	struct similar_scan scan = { .message = submit->request.message };
+	int r;
+
+	if (submit->request.input_items || !scan.message)
+		return 0;
+	r = ccp_op_each_prompt(db, submit->op.prompt_scope, SIMILAR_SCAN, compare_prompt, &scan,
+			       err);
+	*ret_similar = scan.found;
+	return r;
+}
+
+/* start_chat with thread_mode auto: the thread that has answered the same text goes on. */
+static int continue_completed(struct ccp_db *db, struct ccp_submit *submit,
+			      struct ccp_submitted *submitted, struct codexcp_error *err)
+{
+	_cleanup_op_ struct ccp_op done = { 0 };
+	struct ccp_op *op = &submit->op;
+	int r = submit->continue_completed
+			? ccp_op_find_completed_prompt(db, op->project_path, op->prompt_hash, &done,
+						       err)
+			: 0;
+
+	if (r <= 0)
+		return r;
+	snprintf(submitted->continued, CCP_ID_SIZE, "%s", done.id);
+	r = ccp_row_set(&op->type, "send_message", err);
+	if (r == 0)
+		r = ccp_row_set(&op->prompt_scope, done.thread_id, err);
+	if (r == 0)
+		r = ccp_row_set(&op->thread_id, done.thread_id, err);
+	return r;
+}
+
+static int journal_submitted(struct ccp_db *db, const struct ccp_op *op, struct codexcp_error *err)
+{
+	const struct ccp_journal_row row = { .at = op->created_at,
+					     .op_id = op->id,
+					     .thread_id = op->thread_id,
+					     .category = (char *)"operation_status",
+					     .severity = (char *)"info",
+					     .text = (char *)"submitted" };
+
+	return ccp_journal_append(db, &row, err);
+}
+
+static int insert(struct ccp_db *db, const struct ccp_clock *clock, struct ccp_submit *submit,
+		  char ret_id[static CCP_ID_SIZE], struct codexcp_error *err)
+{
+	const struct ccp_step_row *queued = ccp_step_row(CCP_STEP_IS_QUEUED);
+	struct ccp_op *op = &submit->op;
+	int r;
+
+	ccp_uuid_new(clock, ret_id);
+	op->created_at = ccp_clock_wall(clock);
+	op->updated_at = op->created_at;
+	op->active = 1;
+	op->version = 1;
+	r = ccp_row_set(&op->id, ret_id, err);
+	if (r == 0)
+		r = ccp_row_set(&op->status, queued->status, err);
+	if (r == 0)
+		r = ccp_row_set(&op->phase, queued->phase, err);
+	if (r == 0)
+		r = ccp_op_insert(db, op, &submit->request, err);
+	return r < 0 ? r : journal_submitted(db, op, err);
+}
+
+int ccp_op_submit(struct ccp_db *db, const struct ccp_clock *clock, struct ccp_submit *submit,
+		  struct ccp_submitted *ret_submitted, struct codexcp_error *err)
+{
+	_cleanup_(ccp_submitted_done) struct ccp_submitted submitted = { 0 };
+	int r = ccp_op_find_request(db, submit->op.client_request_id, submit->op.request_hash,
+				    submit->request.arguments, submitted.id, err);
+
+	submitted.existed = r == 1;
+	if (r == 0 && submit->check_prompt)
+		r = check_duplicate(db, &submit->op, err);
+	if (r == 0 && submit->check_prompt)
+		r = find_similar(db, submit, &submitted.similar, err);
+	if (r == 0)
+		r = continue_completed(db, submit, &submitted, err);
+	if (r >= 0 && !submitted.existed)
+		r = insert(db, clock, submit, submitted.id, err);
+	if (r < 0)
+		return r;
+	*ret_submitted = submitted;
+	submitted.similar = NULL;
+	return 0;
+}

@@ -1,0 +1,161 @@
+/*
+ * What became of a turn whose end nobody saw. The outcome is looked up in the thread's own history, after
+ * thread/resume: a list alone says "absent" for a while about turns that run. Absence counts only when the
+ * process that was asked is proven dead, or after a second look; a machine that was started again since may
+ * have lost the history itself.
+ */
+#include "base/json.h"
+#include "base/str.h"
+#include "domain/runner_internal.h"
+
+#define AGAIN_MS 1000
+/* An orphaned app-server ends by itself when its stdin closes (30 ms measured); then it is ended. */
+#define LINGER_MS 100
+#define LINGER_LOOKS 50
+/* Looks at a live process before absence is believed, and while a turn without our mark runs. */
+#define ABSENT_LOOKS 2
+#define ACTIVE_LOOKS 6
+#define RESUME_TIMEOUT_MS 60000
+
+static void on_timer(void *data)
+{
+	ccp_look_up(data);
+}
+
+void ccp_look_up_later(struct ccp_live *live, int64_t delay_ms)
+{
+	if (!live->timer && ccp_timer_new(live->runner->options.loop, on_timer, live, &live->timer,
+					  NULL) < 0)
+		return;
+	ccp_timer_start(live->timer, delay_ms ? delay_ms : AGAIN_MS);
+}
+
+/* The turn that carries our mark; on versions without marks the first one after the baseline. */
+static bool find_turn(const struct ccp_live *live, json_t *turns, struct ccp_turn *ret_turn)
+{
+	const struct ccp_codex_version *version = &ccp_appserver_info(live->runner->as)->version;
+	bool marked = ccp_codex_has(version, CCP_CODEX_CLIENT_MESSAGE_ID);
+	json_t *value;
+	size_t i;
+
+	json_array_foreach(turns, i, value) {
+		if (ccp_turn_parse(value, ret_turn) < 0)
+			continue;
+		if (ccp_turn_has_client_id(ret_turn, live->op.id) ||
+		    (live->op.turn_id && ccp_streq(ret_turn->id, live->op.turn_id)) ||
+		    (!marked && (int64_t)i == live->op.baseline_count))
+			return true;
+	}
+	return false;
+}
+
+static void absent(struct ccp_live *live, enum ccp_instance_fate fate)
+{
+	struct ccp_op_change change = { .epoch = live->op.epoch, .attempt = live->op.attempt };
+	bool alive = fate == CCP_INSTANCE_PRESENT || fate == CCP_INSTANCE_UNCLEAR;
+
+	if (alive && ++live->looks < ABSENT_LOOKS) {
+		ccp_look_up_later(live, 0);
+		return;
+	}
+	ccp_runner_apply(live->runner, live->op.id,
+			 fate == CCP_INSTANCE_POWER_LOSS ? CCP_OP_ABSENT_POWER_LOSS : CCP_OP_ABSENT,
+			 &change, NULL);
+}
+
+static void found(struct ccp_live *live, const struct ccp_turn *turn, json_t *keep)
+{
+	struct ccp_op_change change = {
+		.turn_id = turn->id,
+		.instance = ccp_appserver_info(live->runner->as)->instance,
+	};
+
+	if (ccp_streq(turn->status, "inProgress")) {
+		ccp_runner_apply(live->runner, live->op.id, CCP_OP_TURN_STARTED, &change, keep);
+		return;
+	}
+	(void)ccp_track_set_turn(live->track, live->op.thread_id, turn->id, change.instance,
+				 ccp_runner_now(live->runner), NULL);
+	(void)ccp_track_turn(live->track, turn, ccp_runner_now(live->runner), NULL);
+	ccp_turn_ended(live, turn->id, turn->status, turn->error, keep);
+}
+
+static void look_failed(struct ccp_live *live, const struct codexcp_error *err)
+{
+	const struct ccp_op_change change = { .epoch = live->op.epoch, .attempt = live->op.attempt,
+					      .error = err };
+	struct ccp_runner *runner = live->runner;
+
+	switch (ccp_codex_problem(err)) {
+	case CCP_PROBLEM_NO_THREAD:
+		absent(live, ccp_instance_fate(runner, live->op.instance));
+		return;
+	case CCP_PROBLEM_ELSEWHERE:
+		ccp_runner_apply(runner, live->op.id, CCP_OP_THREAD_ELSEWHERE, NULL, NULL);
+		return;
+	case CCP_PROBLEM_GONE:
+		return;
+	case CCP_PROBLEM_NOT_READY:
+	case CCP_PROBLEM_OVERLOADED:
+	case CCP_PROBLEM_TIMEOUT:
+		ccp_look_up_later(live, 0);
+		return;
+	case CCP_PROBLEM_INVALID:
+	case CCP_PROBLEM_ARCHIVED:
+	case CCP_PROBLEM_NO_TURN:
+	case CCP_PROBLEM_LOGIN:
+		ccp_runner_apply(runner, live->op.id, CCP_OP_REFUSED, &change, NULL);
+		return;
+	}
+}
+
+static void look_at(struct ccp_live *live, json_t *result)
+{
+	struct ccp_thread_answer answer;
+	struct ccp_turn turn;
+
+	if (ccp_thread_answer_parse(result, &answer, NULL) < 0)
+		ccp_look_up_later(live, 0);
+	else if (find_turn(live, answer.turns, &turn))
+		found(live, &turn, result);
+	else if (answer.active && ++live->looks < ACTIVE_LOOKS)
+		ccp_look_up_later(live, 0);
+	else
+		absent(live, ccp_instance_fate(live->runner, live->op.instance));
+}
+
+static void on_resumed(json_t *result, const struct codexcp_error *err, void *data)
+{
+	struct ccp_send *send = data;
+	struct ccp_live *live = ccp_live_find(send->runner, send->op_id);
+
+	/* It may have ended, or gone on, while the answer was under way. */
+	if (live && ccp_streq(live->op.phase, "looking_up")) {
+		if (err)
+			look_failed(live, err);
+		else
+			look_at(live, result);
+	}
+	ccp_send_done(send);
+}
+
+void ccp_look_up(struct ccp_live *live)
+{
+	struct ccp_runner *runner = live->runner;
+	_cleanup_error_ struct codexcp_error err = { 0 };
+
+	if (!ccp_streq(live->op.phase, "looking_up") ||
+	    ccp_appserver_state(runner->as) != CCP_APPSERVER_READY)
+		return;
+	if (ccp_instance_fate(runner, live->op.instance) == CCP_INSTANCE_LINGERS) {
+		if (++live->looks == LINGER_LOOKS)
+			ccp_instance_kill(runner, live->op.instance);
+		ccp_look_up_later(live, LINGER_MS);
+		return;
+	}
+	if (ccp_send_start(live, "thread/resume",
+			   ccp_thread_resume_params(&ccp_appserver_info(runner->as)->version,
+						    live->op.thread_id, true),
+			   RESUME_TIMEOUT_MS, on_resumed, NULL, &err) < 0)
+		look_failed(live, &err);
+}

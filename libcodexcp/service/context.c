@@ -1,0 +1,292 @@
+#include "service/context.h"
+
+#include <unistd.h>
+#include <utlist.h>
+
+#include "base/ids.h"
+#include "base/path.h"
+#include "base/str.h"
+#include "runtime/process.h"
+#include "service/call.h"
+#include "service/engine.h"
+#include "service/starter.h"
+
+#define SERVER_NAME "codex-control-plane-mcp"
+#define CONFIG_VARIABLE "CODEX_CONTROL_PLANE_MCP_CONFIG"
+/* A ring may be lost; a change in the database is not. */
+#define WAKE_POLL_MS 1000
+
+extern char **environ;
+
+const char *codexcp_version(void)
+{
+	return CCP_VERSION;
+}
+
+static void strings_free(char **strings)
+{
+	for (char **s = strings; s && *s; s++)
+		free(*s);
+	free(strings);
+}
+
+/* The environment that this context and its worker see. A file named in the options is named there too, so
+ * that the worker reads the same. */
+static int copy_environment(struct codexcp *cp, const struct codexcp_options *options,
+			    struct codexcp_error *err)
+{
+	const char *const *from = options->environment ? options->environment
+						       : (const char *const *)environ;
+	size_t n = 0, kept = 0;
+
+	while (from && from[n])
+		n++;
+	cp->environment = calloc(n + 2, sizeof(char *));
+	if (!cp->environment)
+		return ccp_fail_oom(err);
+	for (size_t i = 0; i < n; i++) {
+		if (options->config_file && ccp_str_has_prefix(from[i], CONFIG_VARIABLE "="))
+			continue;
+		if (!ccp_strdup_opt(from[i], &cp->environment[kept++]))
+			return ccp_fail_oom(err);
+	}
+	if (options->config_file)
+		cp->environment[kept] =
+			ccp_asprintf(CONFIG_VARIABLE "=%s", options->config_file);
+	return options->config_file && !cp->environment[kept] ? ccp_fail_oom(err) : 0;
+}
+
+/* The server beside the running executable (an installed admin finds it there), else from PATH. */
+static int find_worker(struct codexcp *cp, const char *given, struct codexcp_error *err)
+{
+	_cleanup_free_ char *self = NULL, *dir = NULL, *beside = NULL;
+
+	if (given)
+		return ccp_row_set(&cp->worker_path, given, err);
+	if (ccp_process_executable(&self, NULL) == 0) {
+		if (ccp_streq(ccp_path_base(self), SERVER_NAME))
+			return ccp_row_set(&cp->worker_path, self, err);
+		dir = ccp_path_parent(self);
+		beside = dir ? ccp_path_join(dir, SERVER_NAME) : NULL;
+	}
+	return ccp_row_set(&cp->worker_path,
+			   beside && access(beside, X_OK) == 0 ? beside : SERVER_NAME, err);
+}
+
+static enum codexcp_mode mode_of(const struct codexcp *cp, enum codexcp_mode asked)
+{
+	static const enum codexcp_mode modes[] = {
+		[CCP_MODE_AUTO] = CODEXCP_MODE_AUTO,	   [CCP_MODE_INLINE] = CODEXCP_MODE_INLINE,
+		[CCP_MODE_CLIENT] = CODEXCP_MODE_CLIENT,   [CCP_MODE_WORKER] = CODEXCP_MODE_WORKER,
+		[CCP_MODE_OBSERVE] = CODEXCP_MODE_OBSERVE,
+	};
+
+	if (asked != CODEXCP_MODE_CONFIGURED)
+		return asked;
+	return cp->config ? modes[cp->config->execution_mode] : CODEXCP_MODE_AUTO;
+}
+
+static int load_config(struct codexcp *cp, struct codexcp_error *err)
+{
+	_cleanup_free_ char *cwd = getcwd(NULL, 0);
+	int r;
+
+	r = ccp_config_load((const char *const *)cp->environment, NULL, cwd ? cwd : "/", &cp->config,
+			    &cp->config_error);
+	/* Told by every call instead. */
+	return r == CODEXCP_E_NO_MEMORY ? ccp_fail_oom(err) : 0;
+}
+
+static bool is_worker(const struct codexcp *cp)
+{
+	return cp->mode == CODEXCP_MODE_WORKER || cp->mode == CODEXCP_MODE_OBSERVE;
+}
+
+static void on_wake_timer(void *data)
+{
+	struct codexcp *cp = data;
+
+	ccp_timer_start(cp->wake_timer, WAKE_POLL_MS);
+	if (!cp->reader || !cp->calls)
+		return;
+	if (ccp_db_data_version(cp->reader) != cp->seen_version)
+		ccp_context_wake(cp);
+	else
+		ccp_context_ring(cp);
+}
+
+static int set_up(struct codexcp *cp, const struct codexcp_options *options,
+		  struct codexcp_error *err)
+{
+	int r = ccp_loop_new(options->loop, &cp->loop, err);
+
+	if (r == 0 && ccp_random_init() < 0)
+		r = ccp_fail(err, CODEXCP_E_INTERNAL, "no source of random bytes");
+	if (r == 0)
+		r = copy_environment(cp, options, err);
+	if (r == 0)
+		r = load_config(cp, err);
+	if (r == 0)
+		r = find_worker(cp, options->worker_path, err);
+	if (r < 0)
+		return r;
+	cp->mode = mode_of(cp, options->mode);
+	cp->ready = options->ready;
+	cp->ready_data = options->ready_data;
+	if (is_worker(cp))
+		return 0;
+	r = ccp_timer_new(cp->loop, on_wake_timer, cp, &cp->wake_timer, err);
+	if (r < 0)
+		return r;
+	ccp_timer_set_background(cp->wake_timer);
+	ccp_timer_start(cp->wake_timer, WAKE_POLL_MS);
+	return ccp_starter_new(cp, &cp->starter, err);
+}
+
+int codexcp_open(const struct codexcp_options *options, struct codexcp **ret_cp,
+		 struct codexcp_error *err)
+{
+	static const struct codexcp_options defaults = { 0 };
+	struct codexcp *cp = calloc(1, sizeof(*cp));
+	int r;
+
+	if (!cp)
+		return ccp_fail_oom(err);
+	r = set_up(cp, options ? options : &defaults, err);
+	if (r < 0) {
+		codexcp_close(cp);
+		return r;
+	}
+	*ret_cp = cp;
+	return 0;
+}
+
+void codexcp_close(struct codexcp *cp)
+{
+	if (!cp)
+		return;
+	ccp_calls_drop(cp);
+	ccp_starter_free(cp->starter);
+	/* What waits in the queue is told that it was cancelled while its owners are still there. */
+	ccp_txq_free(cp->txq);
+	ccp_engine_free(cp->engine);
+	ccp_timer_free(cp->wake_timer);
+	ccp_db_close(cp->reader);
+	ccp_db_close(cp->db);
+	if (cp->loop)
+		ccp_loop_free(cp->loop);
+	ccp_config_free(cp->config);
+	codexcp_error_done(&cp->config_error);
+	codexcp_error_done(&cp->run_error);
+	strings_free(cp->environment);
+	free(cp->worker_path);
+	free(cp);
+}
+
+int codexcp_run(struct codexcp *cp, struct codexcp_error *err)
+{
+	int r = 0;
+
+	if (!cp->config)
+		return ccp_fail_copy(err, &cp->config_error);
+	if (is_worker(cp))
+		r = ccp_engine_new(cp, &cp->engine, err);
+	if (r < 0)
+		return r;
+	while (!cp->stopped)
+		ccp_loop_step(cp->loop);
+	cp->stopped = false;
+	return cp->run_error.code ? ccp_fail_copy(err, &cp->run_error) : 0;
+}
+
+void codexcp_stop(struct codexcp *cp)
+{
+	cp->stopped = true;
+}
+
+int codexcp_fd(const struct codexcp *cp)
+{
+	return ccp_loop_fd(cp->loop);
+}
+
+int codexcp_timeout(const struct codexcp *cp)
+{
+	return ccp_loop_timeout(cp->loop);
+}
+
+void codexcp_dispatch(struct codexcp *cp)
+{
+	ccp_loop_dispatch(cp->loop);
+}
+
+void ccp_context_wake(struct codexcp *cp)
+{
+	struct ccp_call *call, *next;
+
+	if (cp->reader)
+		cp->seen_version = ccp_db_data_version(cp->reader);
+	DL_FOREACH_SAFE(cp->calls, call, next)
+		if (call->look)
+			call->look(call);
+}
+
+void codexcp_finish_waiting(struct codexcp *cp)
+{
+	cp->finishing = true;
+	ccp_context_wake(cp);
+}
+
+void ccp_context_ring(struct codexcp *cp)
+{
+	if (cp->engine)
+		ccp_engine_look(cp->engine);
+	else if (cp->starter)
+		ccp_starter_ring(cp->starter);
+}
+
+void codexcp_look_for_work(struct codexcp *cp)
+{
+	struct ccp_op_counts counts = { 0 };
+	struct ccp_db *db = NULL;
+
+	if (cp->config && ccp_state_reader(cp, &db, NULL) == 1 &&
+	    ccp_op_count(db, &counts, NULL) == 0 && counts.active)
+		ccp_context_ring(cp);
+}
+
+const char *ccp_context_trouble(struct codexcp *cp)
+{
+	return cp->starter ? ccp_starter_trouble(cp->starter) : NULL;
+}
+
+bool ccp_context_worker_alive(struct codexcp *cp)
+{
+	return cp->engine || (cp->starter && ccp_starter_connected(cp->starter));
+}
+
+struct ccp_limits ccp_context_limits(const struct codexcp *cp)
+{
+	const struct ccp_config *config = cp->config;
+
+	return (struct ccp_limits){
+		.global = config->max_active_turns_global,
+		.project = config->max_active_turns_per_project,
+		.agent = config->max_active_turns_per_agent,
+		.thread = config->max_active_turns_per_thread,
+		.requests = config->max_app_server_pending_requests,
+	};
+}
+
+struct ccp_project_places ccp_context_places(const struct codexcp *cp)
+{
+	const struct ccp_config *config = cp->config;
+
+	return (struct ccp_project_places){
+		.allowed_roots = (const char *const *)config->allowed_roots,
+		.roots_configured = config->roots_configured,
+		.projects_root = config->projects_root,
+		.registry_path = config->projects_registry_path,
+		.cwd = config->cwd,
+		.home = ccp_environment_get((const char *const *)cp->environment, "HOME"),
+	};
+}

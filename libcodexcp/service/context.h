@@ -1,0 +1,74 @@
+/*
+ * The inside of a context: what <codexcp/codexcp.h> hides. Everything of a context lives on its
+ * loop.
+ */
+#pragma once
+
+#include <codexcp/codexcp.h>
+
+#include "domain/op_status.h"
+#include "domain/project.h"
+#include "domain/txq.h"
+#include "runtime/loop.h"
+#include "service/config.h"
+
+struct ccp_call;
+struct ccp_engine;
+struct ccp_starter;
+
+struct codexcp {
+	struct ccp_loop *loop;
+	enum codexcp_mode mode; /* never CONFIGURED */
+	char **environment;     /* NULL-terminated, owned */
+	char *worker_path;
+	struct ccp_config *config;         /* NULL when it is wrong */
+	struct codexcp_error config_error; /* why */
+
+	/* The state database, opened by the first call that needs it. Reads have a connection that
+	 * cannot write. */
+	struct ccp_db *db, *reader;
+	struct ccp_txq *txq;
+	int64_t seen_version; /* of the reader, when somebody was woken last */
+
+	struct ccp_call *calls;
+	struct ccp_timer *wake_timer;
+	bool finishing; /* the caller wants to leave: nothing waits any more */
+
+	struct ccp_starter *starter; /* front ends: finds or starts the worker */
+	struct ccp_engine *engine;   /* workers and inline contexts */
+	void (*ready)(void *data); /* of a worker */
+	void *ready_data;
+	bool stopped;
+	struct codexcp_error run_error;
+};
+
+/* Below the state directory: the doorbell, and where app-server works. */
+#define CCP_STATE_RUN_DIR "run"
+#define CCP_STATE_LOG_DIR "log"
+
+/* service/state.c: the directory is made private, the database opened, its Codex home checked by
+ * whoever submits. CODEXCP_E_STATE_BUSY: try again soon. */
+int ccp_state_open(struct codexcp *cp, struct codexcp_error *err);
+/* The connection for reading: 1, or 0 when there is no database yet. */
+int ccp_state_reader(struct codexcp *cp, struct ccp_db **ret_db, struct codexcp_error *err);
+/* In a transaction: the database serves one Codex home, recorded by the first that writes. */
+int ccp_state_check_home(struct ccp_db *db, const struct ccp_config *config,
+			 struct codexcp_error *err);
+/* <state directory>/name as an allocation; NULL when memory ran out. */
+char *ccp_state_path(const struct codexcp *cp, const char *name);
+char *ccp_state_lock_path(const struct codexcp *cp);
+
+/* Rows have changed, here or in another process: whoever waits looks again. */
+void ccp_context_wake(struct codexcp *cp);
+/* There is work, or there may be: find or start whoever does it, and ring. */
+void ccp_context_ring(struct codexcp *cp);
+/* Why no worker can be had, or NULL. Borrowed until the next call. */
+const char *ccp_context_trouble(struct codexcp *cp);
+bool ccp_context_worker_alive(struct codexcp *cp);
+
+struct ccp_limits ccp_context_limits(const struct codexcp *cp);
+struct ccp_project_places ccp_context_places(const struct codexcp *cp);
+static inline const struct ccp_clock *ccp_context_clock(const struct codexcp *cp)
+{
+	return ccp_loop_clock(cp->loop);
+}

@@ -1,0 +1,20 @@
+/*
+ * The life of whoever executes: takes the worker lock, counts the epoch up, runs a runner, answers the
+ * doorbell, carries out commands, reports itself, and leaves when nobody needs it. A worker process has one,
+ * and so has an inline context while it holds the lock.
+ */
+#pragma once
+
+#include "service/context.h"
+
+struct ccp_engine;
+
+/*
+ * Worker: waits up to 10 s for the lock, and stops the context when another worker answers instead.
+ * Inline: CODEXCP_E_BUSY when somebody else has the lock. Observer: needs no lock.
+ */
+int ccp_engine_new(struct codexcp *cp, struct ccp_engine **ret_engine, struct codexcp_error *err);
+/* Reports the end. Operations that run are found again by the next worker. */
+void ccp_engine_free(struct ccp_engine *engine);
+/* There may be work. */
+void ccp_engine_look(struct ccp_engine *engine);

@@ -1,0 +1,159 @@
+/*
+ * What the tools answer: closed tables, which the black-box tests hold against every answer.
+ */
+#include "service/tool.h"
+
+#define STRING(name) CCP_OUT(name, CCP_TYPE_STRING)
+#define INT(name) CCP_OUT(name, CCP_TYPE_INT)
+#define BOOL(name) CCP_OUT(name, CCP_TYPE_BOOL)
+#define TIME(name) CCP_OUT(name, CCP_TYPE_TIME)
+#define ANY(name) CCP_OUT(name, CCP_TYPE_ANY)
+#define OBJECT(name, table) CCP_OUT(name, CCP_TYPE_OBJECT, .fields = (table))
+#define OPEN(name) CCP_OUT(name, CCP_TYPE_OBJECT)
+#define LIST(name, table) CCP_OUT(name, CCP_TYPE_ARRAY, .fields = (table))
+#define NEED(name, type) CCP_OUT(name, type, .flags = CCP_FIELD_REQUIRED)
+#define END CCP_FIELD_END
+
+/* Every answer may be an error instead. */
+static const struct ccp_field error_table[] = {
+	NEED("code", CCP_TYPE_STRING), NEED("message", CCP_TYPE_STRING),
+	NEED("retryable", CCP_TYPE_BOOL), OPEN("details"), END
+};
+#define ENVELOPE NEED("ok", CCP_TYPE_BOOL), OBJECT("error", error_table)
+
+static const struct ccp_field pointer_arguments[] = {
+	STRING("turn_id"), STRING("thread_id"), INT("message_max_chars"), INT("message_offset"), END
+};
+static const struct ccp_field pointer_table[] = {
+	NEED("tool", CCP_TYPE_STRING), OBJECT("arguments", pointer_arguments), END
+};
+/* How a text says that it was cut. */
+#define CUT BOOL("truncated"), INT("originalChars"), INT("returnedChars"), \
+	    OBJECT("readFullVia", pointer_table)
+
+static const struct ccp_field message_table[] = {
+	NEED("role", CCP_TYPE_STRING), NEED("text", CCP_TYPE_STRING), TIME("createdAt"),
+	STRING("phase"), BOOL("inProgress"), CUT, END
+};
+static const struct ccp_field progress_table[] = {
+	NEED("createdAt", CCP_TYPE_TIME), NEED("category", CCP_TYPE_STRING), STRING("severity"),
+	STRING("text"), INT("id"), STRING("itemId"), OPEN("metadata"), CUT, END
+};
+static const struct ccp_field report_table[] = {
+	NEED("text", CCP_TYPE_STRING), ANY("structured"), STRING("structuredStatus"),
+	STRING("threadId"), STRING("turnId"), STRING("source"), CUT, END
+};
+static const struct ccp_field usage_table[] = {
+	STRING("precision"), STRING("totalTokensBand"), STRING("inputTokensBand"),
+	STRING("outputTokensBand"), END
+};
+static const struct ccp_field failure_table[] = {
+	NEED("code", CCP_TYPE_STRING), NEED("message", CCP_TYPE_STRING), STRING("class"),
+	NEED("retryable", CCP_TYPE_BOOL), TIME("retryAt"), OPEN("details"), END
+};
+static const struct ccp_field policy_table[] = {
+	STRING("sandbox"), STRING("approvalPolicy"), STRING("model"), END
+};
+static const struct ccp_field queue_table[] = {
+	STRING("priority"), STRING("estimatedCostClass"), STRING("agentId"), END
+};
+static const struct ccp_field trouble_table[] = { STRING("problem"), END };
+static const struct ccp_field event_table[] = {
+	INT("id"), TIME("createdAt"), STRING("category"), STRING("severity"), STRING("text"),
+	OPEN("details"), END
+};
+static const struct ccp_field similar_table[] = {
+	STRING("operationId"), INT("similarityPercent"), END
+};
+static const struct ccp_field waited_table[] = {
+	NEED("reason", CCP_TYPE_STRING), NEED("seconds", CCP_TYPE_INT), END
+};
+
+/* `error` is why the operation failed, or why there is no operation to show. */
+#define OPERATION \
+	NEED("ok", CCP_TYPE_BOOL), STRING("operationId"), STRING("operationType"),                 \
+	STRING("status"), STRING("phase"), STRING("reason"), STRING("projectId"),                  \
+	STRING("threadId"), STRING("turnId"), TIME("createdAt"), TIME("startedAt"),                \
+	TIME("updatedAt"), TIME("completedAt"), TIME("interruptRequestedAt"), INT("attemptCount"), \
+	STRING("queuedReason"), TIME("nextAttemptAt"), OBJECT("requested", policy_table),          \
+	OBJECT("effective", policy_table), OBJECT("error", failure_table),                         \
+	OBJECT("workerState", trouble_table), LIST("latestMessages", message_table),               \
+	LIST("progressEvents", progress_table), INT("progressEventCount"),                         \
+	TIME("latestProgressAt"), OBJECT("tokenUsage", usage_table),                               \
+	OBJECT("finalReport", report_table), STRING("nextRecommendedAction"),                      \
+	INT("recommendedPollAfterSeconds"), BOOL("pollRecommended"), STRING("clientRequestId"),    \
+	STRING("chatId"), STRING("cwd"), STRING("projectPath"), STRING("title"),                   \
+	STRING("parentOperationId"), INT("maxAttempts"), INT("crashCount"), INT("epoch"),          \
+	STRING("appServerInstance"), INT("stalenessSeconds"), OBJECT("queueState", queue_table)
+
+const struct ccp_field ccp_operation_output[] = { OPERATION, LIST("events", event_table), END };
+const struct ccp_field ccp_submit_output[] = {
+	OPERATION, BOOL("idempotent"), STRING("idempotencyScope"),
+	LIST("similarActiveOperations", similar_table), BOOL("deduplicated"),
+	STRING("dedupAction"), STRING("existingOperationId"), END
+};
+const struct ccp_field ccp_wait_output[] = { OPERATION, OBJECT("waited", waited_table), END };
+
+const struct ccp_field ccp_turn_output[] = {
+	ENVELOPE, STRING("threadId"), STRING("turnId"), STRING("operationId"), STRING("status"),
+	BOOL("completionObserved"), TIME("startedAt"), TIME("updatedAt"), TIME("completedAt"),
+	STRING("source"), STRING("appServerInstance"), INT("stalenessSeconds"),
+	STRING("lastError"), OBJECT("tokenUsage", usage_table),
+	LIST("latestMessages", message_table), STRING("finalMessage"), CUT,
+	LIST("progressEvents", progress_table), INT("progressEventCount"),
+	TIME("latestProgressAt"), END
+};
+
+static const struct ccp_field target_table[] = {
+	STRING("source"), STRING("operationId"), STRING("threadId"), STRING("turnId"), END
+};
+const struct ccp_field ccp_interrupt_output[] = {
+	ENVELOPE, BOOL("interrupted"), STRING("operationId"), STRING("status"),
+	STRING("threadId"), STRING("turnId"), OBJECT("interruptedTarget", target_table),
+	STRING("nextRecommendedAction"), INT("recommendedPollAfterSeconds"),
+	BOOL("pollRecommended"), END
+};
+
+static const struct ccp_field version_table[] = {
+	STRING("serverName"), STRING("serverVersion"), STRING("contractVersion"),
+	STRING("statusContract"), INT("toolCount"), STRING("toolSurfaceHash"), END
+};
+static const struct ccp_field worker_table[] = {
+	STRING("executionMode"), BOOL("connected"), STRING("problem"), STRING("workerId"),
+	STRING("role"), STRING("status"), INT("pid"), STRING("version"), TIME("startedAt"),
+	TIME("lastHeartbeatAt"), STRING("lastError"), END
+};
+static const struct ccp_field app_server_table[] = {
+	NEED("running", CCP_TYPE_BOOL), STRING("codexBinaryPath"), BOOL("codexBinaryExists"),
+	STRING("problem"), STRING("instance"), INT("pid"), STRING("codexVersion"),
+	STRING("userAgent"), TIME("startedAt"), END
+};
+static const struct ccp_field active_table[] = {
+	STRING("operationId"), STRING("status"), STRING("threadId"), STRING("turnId"),
+	TIME("startedAt"), END
+};
+static const struct ccp_field work_table[] = {
+	INT("activeOperationCount"), INT("queuedOperationCount"), INT("runningOperationCount"),
+	INT("waitingOperationCount"), LIST("operations", active_table), END
+};
+static const struct ccp_field paths_table[] = {
+	STRING("stateDb"), STRING("codexHome"), STRING("projectsRoot"),
+	CCP_OUT("allowedRoots", CCP_TYPE_STRINGS), STRING("configFile"), STRING("worker"), END
+};
+const struct ccp_field ccp_health_output[] = {
+	ENVELOPE, TIME("generatedAt"), STRING("overallStatus"), OBJECT("version", version_table),
+	OBJECT("worker", worker_table), OBJECT("appServer", app_server_table),
+	OBJECT("activeWork", work_table), OBJECT("paths", paths_table),
+	CCP_OUT("warnings", CCP_TYPE_STRINGS), OBJECT("stateProblem", error_table),
+	STRING("nextRecommendedAction"), INT("recommendedPollAfterSeconds"),
+	BOOL("pollRecommended"), END
+};
+
+static const struct ccp_field project_table[] = {
+	NEED("projectId", CCP_TYPE_STRING), STRING("name"), STRING("path"), STRING("source"),
+	TIME("lastActivityAt"), END
+};
+const struct ccp_field ccp_projects_output[] = {
+	ENVELOPE, INT("totalCount"), INT("returnedCount"), BOOL("truncated"), BOOL("compact"),
+	LIST("projects", project_table), END
+};

@@ -1,0 +1,258 @@
+#include "service/starter.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#include "base/ids.h"
+#include "base/log.h"
+#include "base/str.h"
+#include "runtime/child.h"
+#include "runtime/process.h"
+#include "runtime/socket.h"
+#include "runtime/stream.h"
+#include "service/doorbell.h"
+#include "service/engine.h"
+
+/* Many front ends that see the same lost worker do not all start one in the same instant. */
+#define SPREAD_MS 50
+#define RECONNECT_MS 50
+#define READY_MS 2000
+#define STARTS_PER_MINUTE 5
+#define MINUTE_MS 60000
+
+struct ccp_starter {
+	struct codexcp *cp;
+	struct ccp_stream *bell;
+	struct ccp_child *worker; /* being started; let go of once it is ready */
+	struct ccp_timer *timer;  /* for the next try */
+	struct ccp_timer *ready_timer;
+	int64_t starts[STARTS_PER_MINUTE]; /* boot clock, the oldest is replaced */
+	size_t next_start;
+	char trouble[512];
+};
+
+static int64_t now_ms(const struct ccp_starter *starter)
+{
+	return ccp_clock_boot(ccp_context_clock(starter->cp));
+}
+
+static void try_later(struct ccp_starter *starter, int64_t delay_ms)
+{
+	if (!ccp_timer_active(starter->timer))
+		ccp_timer_start(starter->timer, delay_ms);
+}
+
+static void set_trouble(struct ccp_starter *starter, const char *text)
+{
+	snprintf(starter->trouble, sizeof(starter->trouble), "%s", text);
+	ccp_log(CCP_LOG_INFO, "no worker", "reason", text, NULL);
+}
+
+/* The connection */
+
+static void ring(struct ccp_starter *starter)
+{
+	(void)ccp_stream_write_line(starter->bell, CCP_DOORBELL_RING, strlen(CCP_DOORBELL_RING), NULL);
+}
+
+static void on_line(struct ccp_stream *stream, char *line, size_t len, void *data)
+{
+	struct ccp_starter *starter = data;
+
+	if (ccp_streq(line, CCP_DOORBELL_CHANGED))
+		ccp_context_wake(starter->cp);
+}
+
+/* The worker has gone. If anything is unfinished, another one is needed. */
+static void on_end(struct ccp_stream *stream, int error, void *data)
+{
+	struct ccp_starter *starter = data;
+
+	ccp_stream_free(TAKE_PTR(starter->bell));
+	codexcp_look_for_work(starter->cp);
+}
+
+static int connect_bell(struct ccp_starter *starter, struct codexcp_error *err)
+{
+	static const struct ccp_stream_events events = { .line = on_line, .end = on_end };
+	_cleanup_free_ char *dir = ccp_state_path(starter->cp, CCP_STATE_RUN_DIR);
+	int fd = dir ? ccp_socket_connect(dir, CCP_DOORBELL_NAME, err) : ccp_fail_oom(err);
+
+	if (fd < 0)
+		return fd;
+	return ccp_stream_open(starter->cp->loop, fd, CCP_DOORBELL_MAX_LINE, &events, starter,
+			       &starter->bell, err);
+}
+
+/* Starting a worker */
+
+static void let_go(struct ccp_starter *starter)
+{
+	ccp_timer_stop(starter->ready_timer);
+	ccp_child_free(TAKE_PTR(starter->worker));
+}
+
+static void on_worker_line(struct ccp_child *child, char *line, size_t len, void *data)
+{
+	struct ccp_starter *starter = data;
+
+	if (ccp_streq(line, CCP_WORKER_READY))
+		starter->trouble[0] = '\0';
+	else if (ccp_str_has_prefix(line, CCP_WORKER_FAILED))
+		set_trouble(starter, line + strlen(CCP_WORKER_FAILED));
+	else
+		return;
+	let_go(starter);
+	try_later(starter, 1);
+}
+
+static void on_worker_exited(struct ccp_child *child, int status, const char *stderr_tail,
+			     void *data)
+{
+	struct ccp_starter *starter = data;
+
+	if (status != 0)
+		set_trouble(starter, "the worker ended while it was started; see log/worker.log");
+	let_go(starter);
+	try_later(starter, RECONNECT_MS);
+}
+
+static void on_not_ready(void *data)
+{
+	struct ccp_starter *starter = data;
+
+	set_trouble(starter, "the worker was started, but is not ready yet; see log/worker.log");
+	let_go(starter);
+	try_later(starter, RECONNECT_MS);
+}
+
+/* Five starts a minute at the most: a worker that dies at once is not started for ever. */
+static bool may_start(struct ccp_starter *starter)
+{
+	int64_t now = now_ms(starter), oldest = starter->starts[starter->next_start];
+
+	if (oldest && now - oldest < MINUTE_MS) {
+		try_later(starter, MINUTE_MS - (now - oldest));
+		return false;
+	}
+	starter->starts[starter->next_start] = now;
+	starter->next_start = (starter->next_start + 1) % STARTS_PER_MINUTE;
+	return true;
+}
+
+static void spawn_worker(struct ccp_starter *starter)
+{
+	static const struct ccp_child_events events = { .line = on_worker_line,
+							.exited = on_worker_exited };
+	struct codexcp *cp = starter->cp;
+	_cleanup_error_ struct codexcp_error err = { 0 };
+	_cleanup_free_ char *log = ccp_state_path(cp, "log/worker.log");
+	const char *const argv[] = { cp->worker_path, "worker", NULL };
+	const struct ccp_child_options options = {
+		.file = cp->worker_path,
+		.argv = argv,
+		.envp = (const char *const *)cp->environment,
+		/* What it reads from its environment may be relative. */
+		.cwd = cp->config->cwd,
+		.stderr_path = log,
+		.max_line = CCP_DOORBELL_MAX_LINE,
+		.outlives = true,
+	};
+
+	if (ccp_child_spawn(cp->loop, &options, &events, starter, &starter->worker, &err) < 0) {
+		set_trouble(starter, err.message);
+		return;
+	}
+	ccp_timer_start(starter->ready_timer, READY_MS);
+}
+
+static void start_inline(struct ccp_starter *starter)
+{
+	_cleanup_error_ struct codexcp_error err = { 0 };
+	int r = ccp_engine_new(starter->cp, &starter->cp->engine, &err);
+
+	if (r < 0)
+		set_trouble(starter, err.message);
+	else
+		starter->trouble[0] = '\0';
+}
+
+/* Nobody answers the doorbell: a holder of the lock is starting or ending, else one is needed. */
+static void find_worker(struct ccp_starter *starter)
+{
+	_cleanup_free_ char *lock = ccp_state_lock_path(starter->cp);
+	enum codexcp_mode mode = starter->cp->mode;
+
+	if (mode == CODEXCP_MODE_CLIENT) {
+		set_trouble(starter, "no worker runs, and this client may not start one");
+		return;
+	}
+	if (!lock || ccp_lock_is_held(lock, NULL) != 0)
+		try_later(starter, RECONNECT_MS);
+	else if (mode == CODEXCP_MODE_INLINE)
+		start_inline(starter);
+	else if (may_start(starter))
+		spawn_worker(starter);
+}
+
+static void on_timer(void *data)
+{
+	struct ccp_starter *starter = data;
+
+	if (starter->bell || starter->worker || starter->cp->engine)
+		return;
+	if (connect_bell(starter, NULL) == 0)
+		ring(starter);
+	else
+		find_worker(starter);
+}
+
+void ccp_starter_ring(struct ccp_starter *starter)
+{
+	if (starter->bell)
+		ring(starter);
+	else if (!starter->worker && connect_bell(starter, NULL) == 0)
+		ring(starter);
+	else if (!starter->worker)
+		try_later(starter, 1 + ccp_random_below(SPREAD_MS));
+}
+
+bool ccp_starter_connected(const struct ccp_starter *starter)
+{
+	return starter->bell;
+}
+
+const char *ccp_starter_trouble(const struct ccp_starter *starter)
+{
+	return !starter->bell && starter->trouble[0] ? starter->trouble : NULL;
+}
+
+int ccp_starter_new(struct codexcp *cp, struct ccp_starter **ret_starter, struct codexcp_error *err)
+{
+	struct ccp_starter *starter = calloc(1, sizeof(*starter));
+	int r;
+
+	if (!starter)
+		return ccp_fail_oom(err);
+	starter->cp = cp;
+	r = ccp_timer_new(cp->loop, on_timer, starter, &starter->timer, err);
+	if (r == 0)
+		r = ccp_timer_new(cp->loop, on_not_ready, starter, &starter->ready_timer, err);
+	if (r < 0) {
+		ccp_starter_free(starter);
+		return r;
+	}
+	*ret_starter = starter;
+	return 0;
+}
+
+void ccp_starter_free(struct ccp_starter *starter)
+{
+	if (!starter)
+		return;
+	ccp_stream_free(starter->bell);
+	ccp_child_free(starter->worker);
+	ccp_timer_free(starter->timer);
+	ccp_timer_free(starter->ready_timer);
+	free(starter);
+}

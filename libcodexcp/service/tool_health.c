@@ -1,0 +1,208 @@
+/*
+ * codex_health_summary: what this installation is, and whether a task that is submitted now would run.
+ */
+#include <string.h>
+
+#include "base/json.h"
+#include "base/str.h"
+#include "service/codex_binary.h"
+#include "service/tool.h"
+#include "store/worker_store.h"
+
+#define ACTIVE_SHOWN 10
+
+struct health_args {
+	const char *operation_id;
+};
+const size_t ccp_health_args_size = sizeof(struct health_args);
+
+#define ARGS struct health_args
+const struct ccp_field ccp_health_fields[] = {
+	CCP_FIELD_STRING(ARGS, operation_id, .flags = CCP_FIELD_NULLABLE,
+			 .doc = "only what concerns it"),
+	CCP_FIELD_END
+};
+#undef ARGS
+
+static json_t *version_json(void)
+{
+	json_t *o = json_object();
+	char hash[65];
+	size_t n;
+
+	(void)ccp_tools(&n);
+	ccp_json_set_str(&o, "serverName", "codex-control-plane-mcp");
+	ccp_json_set_str(&o, "serverVersion", CCP_VERSION);
+	ccp_json_set_str(&o, "contractVersion", CODEXCP_CONTRACT_VERSION);
+	ccp_json_set_str(&o, "statusContract", "status-v2");
+	ccp_json_set_int(&o, "toolCount", (int64_t)n);
+	if (ccp_tool_surface_hash(hash))
+		ccp_json_set_str(&o, "toolSurfaceHash", hash);
+	return o;
+}
+
+static json_t *worker_json(struct codexcp *cp, const struct ccp_worker_row *row)
+{
+	static const char *const modes[] = {
+		[CODEXCP_MODE_CONFIGURED] = "auto", [CODEXCP_MODE_AUTO] = "auto",
+		[CODEXCP_MODE_INLINE] = "inline",   [CODEXCP_MODE_CLIENT] = "client",
+		[CODEXCP_MODE_WORKER] = "worker",   [CODEXCP_MODE_OBSERVE] = "observe",
+	};
+	json_t *o = json_object();
+
+	ccp_json_set_str(&o, "executionMode", modes[cp->mode]);
+	ccp_json_set_bool(&o, "connected", ccp_context_worker_alive(cp));
+	ccp_json_set_str(&o, "problem", ccp_context_trouble(cp));
+	if (!row->id)
+		return o;
+	ccp_json_set_str(&o, "workerId", row->id);
+	ccp_json_set_str(&o, "role", row->role);
+	ccp_json_set_str(&o, "status", row->status);
+	ccp_json_set_int(&o, "pid", row->pid);
+	ccp_json_set_str(&o, "version", row->version);
+	ccp_json_set_time(&o, "startedAt", row->started_at);
+	ccp_json_set_time(&o, "lastHeartbeatAt", row->heartbeat_at);
+	ccp_json_set_str(&o, "lastError", row->last_error);
+	return o;
+}
+
+static json_t *app_server_json(struct codexcp *cp, const struct ccp_worker_row *row,
+			       const char *binary, const struct codexcp_error *missing)
+{
+	json_auto_t *reported = NULL;
+	json_t *o = json_object();
+	bool running = row->app_server && ccp_streq(row->status, "running");
+
+	ccp_json_set_bool(&o, "running", running);
+	ccp_json_set_str(&o, "codexBinaryPath", binary);
+	ccp_json_set_bool(&o, "codexBinaryExists", binary != NULL);
+	if (missing->code)
+		ccp_json_set_str(&o, "problem", missing->message);
+	if (running &&
+	    ccp_json_parse(row->app_server, strlen(row->app_server), 0, &reported, NULL) == 0 && o)
+		json_object_update_missing(o, reported);
+	return o;
+}
+
+struct active_list {
+	json_t *array;
+	const char *only;
+};
+
+static int add_active(const struct ccp_op *op, void *data)
+{
+	struct active_list *list = data;
+	json_t *o;
+
+	if (list->only && !ccp_streq(list->only, op->id))
+		return 0;
+	o = json_object();
+	ccp_json_set_str(&o, "operationId", op->id);
+	ccp_json_set_str(&o, "status", op->status);
+	ccp_json_set_str(&o, "threadId", op->thread_id);
+	ccp_json_set_str(&o, "turnId", op->turn_id);
+	ccp_json_set_time(&o, "startedAt", op->started_at);
+	ccp_json_append_new(&list->array, o);
+	return json_array_size(list->array) >= ACTIVE_SHOWN;
+}
+
+static json_t *work_json(struct ccp_db *db, const char *only, const struct ccp_op_counts *counts)
+{
+	struct active_list list = { json_array(), only };
+	json_t *o = json_object();
+
+	if (db)
+		(void)ccp_op_each_active(db, add_active, &list, NULL);
+	ccp_json_set_int(&o, "activeOperationCount", counts->active);
+	ccp_json_set_int(&o, "queuedOperationCount", counts->queued);
+	ccp_json_set_int(&o, "runningOperationCount", counts->active - counts->queued);
+	ccp_json_set_int(&o, "waitingOperationCount", counts->waiting);
+	ccp_json_set_new(&o, "operations", list.array);
+	return o;
+}
+
+static json_t *paths_json(const struct codexcp *cp)
+{
+	const struct ccp_config *config = cp->config;
+	json_t *o = json_object(), *roots = json_array();
+
+	for (char **root = config->allowed_roots; root && *root; root++)
+		ccp_json_append_new(&roots, json_string(*root));
+	ccp_json_set_str(&o, "stateDb", config->state_db_path);
+	ccp_json_set_str(&o, "codexHome", config->codex_home);
+	ccp_json_set_str(&o, "projectsRoot", config->projects_root);
+	ccp_json_set_new(&o, "allowedRoots", roots);
+	ccp_json_set_str(&o, "configFile", config->config_file);
+	ccp_json_set_str(&o, "worker", cp->worker_path);
+	return o;
+}
+
+/* A turn could write to the state, when the state lies in a directory where turns may work. */
+static void warn_state_in_root(const struct ccp_config *config, json_t **warnings)
+{
+	for (char **root = config->allowed_roots; root && *root; root++)
+		if (ccp_path_is_below(config->state_dir, *root))
+			ccp_json_append_new(
+				warnings,
+				json_sprintf("the state directory %s lies inside the allowed root "
+					     "%s: a turn could write to it",
+					     config->state_dir, *root));
+}
+
+static const char *overall(const struct codexcp_error *binary, const struct codexcp_error *state,
+			   const char *trouble)
+{
+	return state->code			 ? "broken"
+	       : binary->code || trouble != NULL ? "degraded"
+						 : "healthy";
+}
+
+static json_t *answer_of(struct codexcp *cp, const struct health_args *args, struct ccp_db *db,
+			 const struct codexcp_error *state)
+{
+	_cleanup_worker_row_ struct ccp_worker_row worker = { 0 };
+	_cleanup_error_ struct codexcp_error missing = { 0 };
+	_cleanup_free_ char *binary = NULL;
+	struct ccp_op_counts counts = { 0 };
+	json_t *answer = json_object(), *warnings = json_deep_copy(cp->config->warnings);
+
+	(void)ccp_codex_binary_find(cp->config->codex_binary_path,
+				    (const char *const *)cp->environment, &binary, &missing);
+	if (db) {
+		(void)ccp_worker_latest(db, &worker, NULL);
+		(void)ccp_op_count(db, &counts, NULL);
+	}
+	warn_state_in_root(cp->config, &warnings);
+	ccp_json_set_bool(&answer, "ok", true);
+	ccp_json_set_time(&answer, "generatedAt", ccp_clock_wall(ccp_context_clock(cp)));
+	ccp_json_set_str(&answer, "overallStatus",
+			 overall(&missing, state, ccp_context_trouble(cp)));
+	ccp_json_set_new(&answer, "version", version_json());
+	ccp_json_set_new(&answer, "worker", worker_json(cp, &worker));
+	ccp_json_set_new(&answer, "appServer", app_server_json(cp, &worker, binary, &missing));
+	ccp_json_set_new(&answer, "activeWork", work_json(db, args->operation_id, &counts));
+	ccp_json_set_new(&answer, "paths", paths_json(cp));
+	if (json_array_size(warnings))
+		ccp_json_set(&answer, "warnings", warnings);
+	json_decref(warnings);
+	if (state->code)
+		ccp_json_set_new(&answer, "stateProblem", ccp_error_json(state));
+	ccp_json_set_str(&answer, "nextRecommendedAction",
+			 missing.code || state->code ? "inspect_diagnostics" : "none");
+	ccp_json_set_int(&answer, "recommendedPollAfterSeconds", counts.active ? 15 : 0);
+	ccp_json_set_bool(&answer, "pollRecommended", counts.active > 0);
+	return answer;
+}
+
+CCP_TOOL_HANDLER(ccp_tool_health_summary)
+{
+	const struct health_args *args = arguments;
+	_cleanup_error_ struct codexcp_error state = { 0 };
+	struct ccp_db *db = NULL;
+
+	/* A state that cannot be read is what this answer is for. */
+	(void)ccp_state_reader(cp, &db, &state);
+	if (db)
+		codexcp_look_for_work(cp);
+	return ccp_call_reply(call, answer_of(cp, args, db, &state));
+}

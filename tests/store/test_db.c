@@ -1,0 +1,484 @@
+#include <ccp_db_check.h>
+#include <fcntl.h>
+#include <sys/wait.h>
+
+#include "base/json.h"
+#include "base/str.h"
+#include "store/schema.h"
+
+/* Opening must fail with STATE_UNAVAILABLE for this reason. */
+static void check_refused(const char *path, enum ccp_db_mode mode, const char *reason)
+{
+	struct codexcp_error err = { 0 };
+	struct ccp_db *db = NULL;
+
+	ck_assert_int_eq(ccp_db_open(path, mode, &db, &err), CODEXCP_E_STATE_UNAVAILABLE);
+	ck_assert_int_eq(err.code, CODEXCP_E_STATE_UNAVAILABLE);
+	ck_assert_str_eq(ccp_json_str(err.details, "reason"), reason);
+	ck_assert_str_eq(ccp_json_str(err.details, "path"), path);
+	ck_assert_ptr_null(db);
+	codexcp_error_done(&err);
+}
+
+START_TEST(test_statements_prepare)
+{
+	struct db_fixture f;
+
+	db_setup(&f);
+	ck_assert_uint_gt(ccp_sql_count(), 30);
+	for (size_t i = 0; i < ccp_sql_count(); i++) {
+		struct ccp_stmt stmt;
+		int r = ccp_stmt_open(f.db, (enum ccp_sql)i, &stmt, &db_err);
+
+		ck_assert_msg(r == 0, "%s: %s", ccp_sql_name((enum ccp_sql)i), db_err.message);
+		ccp_stmt_close(&stmt);
+	}
+	db_done(&f);
+}
+END_TEST
+
+/* What polls and the scheduler do often must not read a table from end to end. */
+START_TEST(test_statements_use_indexes)
+{
+#define X(name, text) { #name, text },
+	static const struct {
+		const char *name, *text;
+	} rows[] = { CCP_STATEMENTS(X) };
+#undef X
+	/* A list of all projects is asked for by people, not by polls. */
+	static const char *const may_scan[] = { "OPERATION_PROJECTS" };
+	struct db_fixture f;
+
+	db_setup(&f);
+	for (size_t i = 0; i < CCP_ARRAY_SIZE(rows); i++) {
+		char *explain = ccp_asprintf("EXPLAIN QUERY PLAN %s", rows[i].text);
+		char *plan = db_query(f.path, explain);
+		bool scans = false, allowed = false;
+
+		for (char *rest = plan, *line; (line = strsep(&rest, "\n"));)
+			scans |= strstr(line, "SCAN ") && !strstr(line, "INDEX") &&
+				 !strstr(line, "VIRTUAL TABLE") && !strstr(line, "(subquery") &&
+				 !strstr(line, "CONSTANT ROW") && !strstr(line, "SUBQUERY");
+		for (size_t k = 0; k < CCP_ARRAY_SIZE(may_scan); k++)
+			allowed |= ccp_streq(may_scan[k], rows[i].name);
+		free(plan);
+		plan = db_query(f.path, explain);
+		ck_assert_msg(!scans || allowed, "%s reads a whole table:\n%s", rows[i].name, plan);
+		free(plan);
+		free(explain);
+	}
+	db_done(&f);
+}
+END_TEST
+
+/* The newest connection, so that its own settings can be asked. */
+static sqlite3 *newest;
+
+static int keep_newest(sqlite3 *handle, const char **message, const void *api)
+{
+	newest = handle;
+	return SQLITE_OK;
+}
+
+static int ask_newest(const char *pragma)
+{
+	sqlite3_stmt *stmt = NULL;
+	int value;
+
+	ck_assert_int_eq(sqlite3_prepare_v2(newest, pragma, -1, &stmt, NULL), SQLITE_OK);
+	ck_assert_int_eq(sqlite3_step(stmt), SQLITE_ROW);
+	value = sqlite3_column_int(stmt, 0);
+	sqlite3_finalize(stmt);
+	return value;
+}
+
+START_TEST(test_settings)
+{
+	struct db_fixture f;
+
+	sqlite3_auto_extension((void (*)(void))keep_newest);
+	db_setup(&f);
+	ck_assert_int_eq(ask_newest("PRAGMA synchronous"), 2); /* FULL */
+	ck_assert_int_eq(ask_newest("PRAGMA foreign_keys"), 1);
+	sqlite3_reset_auto_extension();
+	ck_assert_str_eq(ccp_db_path(f.db), f.path);
+	db_expect(f.path, "PRAGMA journal_mode", "wal\n");
+	db_expect(f.path, "PRAGMA auto_vacuum", "2\n");
+	db_expect(f.path, "PRAGMA application_id", "1667461169\n"); /* "ccp1" */
+	db_expect(f.path, "PRAGMA user_version", "1\n");
+	db_expect(f.path, "SELECT key, value FROM meta ORDER BY key",
+		  "min_reader|1\nmin_writer|1\nschema|1\n");
+	ck_assert_int_eq(ccp_schema_version(), 1);
+	db_done(&f);
+}
+END_TEST
+
+/* foreign_keys is off in a connection that does not ask for it. */
+START_TEST(test_foreign_keys)
+{
+	struct db_fixture f;
+	struct ccp_stmt stmt;
+
+	db_setup(&f);
+	OK(ccp_stmt_open(f.db, CCP_SQL_REQUEST_INSERT, &stmt, &db_err));
+	ccp_bind_text(&stmt, 1, "no such operation");
+	ck_assert_int_lt(ccp_stmt_run(&stmt, &db_err), 0);
+	db_done(&f);
+}
+END_TEST
+
+START_TEST(test_modes)
+{
+	struct db_fixture f;
+	struct ccp_db *reader;
+	struct ccp_op row = db_op_row("a");
+
+	db_setup_path(&f);
+	check_refused(f.path, CCP_DB_READ, "missing");
+	ck_assert_int_ne(access(f.path, F_OK), 0);
+
+	f.db = db_open(f.path, CCP_DB_WRITE);
+	reader = db_open(f.path, CCP_DB_READ);
+	db_insert(f.db, &row);
+	{
+		_cleanup_op_ struct ccp_op op = { 0 };
+		struct codexcp_error err = { 0 };
+
+		ck_assert_int_eq(ccp_op_get(reader, "a", &op, &db_err), 1);
+		ck_assert_int_eq(ccp_op_update(reader, &op, &err), CODEXCP_E_STATE_UNAVAILABLE);
+		ck_assert_str_eq(ccp_json_str(err.details, "reason"), "read_only");
+		codexcp_error_done(&err);
+	}
+	ccp_db_close(reader);
+	db_done(&f);
+}
+END_TEST
+
+START_TEST(test_missing_directory)
+{
+	struct db_fixture f;
+	char *path;
+
+	db_setup_path(&f);
+	path = ccp_asprintf("%s/none/state.sqlite3", f.dir);
+	check_refused(path, CCP_DB_WRITE, "missing");
+	free(path);
+	db_done(&f);
+}
+END_TEST
+
+/* A reader that comes before the first writer has finished must not make anything. */
+START_TEST(test_empty_file)
+{
+	struct db_fixture f;
+	int fd;
+
+	db_setup_path(&f);
+	fd = open(f.path, O_CREAT | O_WRONLY | O_CLOEXEC, 0600);
+	ck_assert_int_ge(fd, 0);
+	close(fd);
+	check_refused(f.path, CCP_DB_READ, "missing");
+	f.db = db_open(f.path, CCP_DB_WRITE);
+	db_expect(f.path, "PRAGMA user_version", "1\n");
+	db_done(&f);
+}
+END_TEST
+
+START_TEST(test_not_a_database)
+{
+	struct db_fixture f;
+	FILE *out;
+
+	db_setup_path(&f);
+	out = fopen(f.path, "we");
+	ck_assert_ptr_nonnull(out);
+	for (int i = 0; i < 200; i++)
+		fputs("this is a text and not a database\n", out);
+	fclose(out);
+	check_refused(f.path, CCP_DB_WRITE, "corrupt");
+	check_refused(f.path, CCP_DB_READ, "corrupt");
+	db_done(&f);
+}
+END_TEST
+
+/* Somebody else's database is not taken over. */
+START_TEST(test_foreign_database)
+{
+	struct db_fixture f;
+
+	db_setup_path(&f);
+	db_exec(f.path, "CREATE TABLE theirs(x); PRAGMA application_id = 5");
+	check_refused(f.path, CCP_DB_WRITE, "corrupt");
+	db_expect(f.path, "SELECT name FROM sqlite_schema", "theirs\n");
+	db_expect(f.path, "PRAGMA application_id", "5\n");
+	db_exec(f.path, "PRAGMA user_version = 1");
+	check_refused(f.path, CCP_DB_WRITE, "corrupt");
+	check_refused(f.path, CCP_DB_READ, "corrupt");
+	db_done(&f);
+}
+END_TEST
+
+/* A newer version says itself which programs may still read and which may write. */
+START_TEST(test_newer_schema)
+{
+	struct db_fixture f;
+
+	db_setup(&f);
+	ccp_db_close(TAKE_PTR(f.db));
+	db_exec(f.path, "PRAGMA user_version = 2");
+	ccp_db_close(db_open(f.path, CCP_DB_WRITE));
+	ccp_db_close(db_open(f.path, CCP_DB_READ));
+
+	db_exec(f.path, "UPDATE meta SET value = '2' WHERE key = 'min_writer'");
+	check_refused(f.path, CCP_DB_WRITE, "newer_schema");
+	ccp_db_close(db_open(f.path, CCP_DB_READ));
+
+	db_exec(f.path, "UPDATE meta SET value = '2' WHERE key = 'min_reader'");
+	check_refused(f.path, CCP_DB_READ, "newer_schema");
+	db_expect(f.path, "PRAGMA user_version", "2\n");
+	db_done(&f);
+}
+END_TEST
+
+/* Opens until it works or fails otherwise than by a lock; an exit status. */
+static int open_until_it_works(const char *path)
+{
+	for (int i = 0; i < 2000; i++) {
+		struct ccp_db *db = NULL;
+		int r = ccp_db_open(path, CCP_DB_WRITE, &db, NULL);
+
+		ccp_db_close(db);
+		if (r == 0)
+			return 0;
+		if (r != CODEXCP_E_STATE_BUSY)
+			return 1;
+		usleep(1000);
+	}
+	return 2;
+}
+
+START_TEST(test_racing_creators)
+{
+	enum { N = 8 };
+	struct db_fixture f;
+	pid_t pids[N];
+	int gate[2];
+
+	db_setup_path(&f);
+	ck_assert_int_eq(pipe(gate), 0);
+	for (int i = 0; i < N; i++) {
+		pids[i] = fork();
+		ck_assert_int_ge(pids[i], 0);
+		if (pids[i] == 0) {
+			char c;
+
+			close(gate[1]);
+			(void)!read(gate[0], &c, 1); /* until all are there */
+			_exit(open_until_it_works(f.path));
+		}
+	}
+	close(gate[0]);
+	close(gate[1]);
+	for (int i = 0; i < N; i++) {
+		int status;
+
+		ck_assert_int_eq(waitpid(pids[i], &status, 0), pids[i]);
+		ck_assert(WIFEXITED(status));
+		ck_assert_int_eq(WEXITSTATUS(status), 0);
+	}
+	f.db = db_open(f.path, CCP_DB_WRITE);
+	db_expect(f.path, "SELECT key, value FROM meta ORDER BY key",
+		  "min_reader|1\nmin_writer|1\nschema|1\n");
+	db_done(&f);
+}
+END_TEST
+
+START_TEST(test_busy)
+{
+	const struct ccp_clock *clock = ccp_clock_system();
+	struct db_fixture f;
+	struct ccp_db *other, *third = NULL;
+	struct ccp_op row = db_op_row("a");
+	int64_t started_ms;
+
+	db_setup(&f);
+	other = db_open(f.path, CCP_DB_WRITE);
+	OK(ccp_db_begin(f.db, &db_err));
+	started_ms = ccp_clock_boot(clock);
+	ck_assert_int_eq(ccp_db_begin(other, NULL), CODEXCP_E_STATE_BUSY);
+	ck_assert_int_lt(ccp_clock_boot(clock) - started_ms, 1000);
+	/* Readers and further connections are not held up. */
+	ck_assert_int_eq(ccp_op_get(other, "a", &row, NULL), 0);
+	OK(ccp_db_open(f.path, CCP_DB_WRITE, &third, &db_err));
+	ccp_db_close(third);
+
+	OK(ccp_db_commit(f.db, &db_err));
+	OK(ccp_db_begin(other, &db_err));
+	ccp_db_rollback(other);
+	ccp_db_rollback(other);
+	ccp_db_close(other);
+	db_done(&f);
+}
+END_TEST
+
+START_TEST(test_data_version)
+{
+	struct db_fixture f;
+	struct ccp_db *other;
+	struct ccp_op row = db_op_row("a"), second = db_op_row("b");
+	int64_t before;
+
+	db_setup(&f);
+	other = db_open(f.path, CCP_DB_READ);
+	before = ccp_db_data_version(other);
+	ck_assert_int_eq(ccp_db_data_version(other), before);
+	db_insert(f.db, &row);
+	ck_assert_int_ne(ccp_db_data_version(other), before);
+
+	/* One's own commits do not count, and what is rolled back neither. */
+	before = ccp_db_data_version(f.db);
+	db_insert(f.db, &second);
+	ck_assert_int_eq(ccp_db_data_version(f.db), before);
+	ccp_db_close(other);
+	db_done(&f);
+}
+END_TEST
+
+START_TEST(test_rollback)
+{
+	const struct ccp_op_request request = { .message = "m", .arguments = "{}" };
+	struct db_fixture f;
+	struct ccp_op row = db_op_row("a");
+
+	db_setup(&f);
+	OK(ccp_db_begin(f.db, &db_err));
+	OK(ccp_op_insert(f.db, &row, &request, &db_err));
+	ck_assert_int_eq(ccp_op_get_request(f.db, "a", &(struct ccp_op_request){ 0 }, NULL) >= 0, 1);
+	ccp_db_rollback(f.db);
+	db_expect(f.path, "SELECT (SELECT count(*) FROM operations), (SELECT count(*) FROM requests)",
+		  "0|0\n");
+	db_insert(f.db, &row);
+	db_expect(f.path, "SELECT id FROM operations", "a\n");
+	db_done(&f);
+}
+END_TEST
+
+/* The cached statement is in use: a second use gets one of its own. */
+START_TEST(test_nested_statements)
+{
+	struct db_fixture f;
+	struct ccp_op a = db_op_row("a"), b = db_op_row("b");
+	struct ccp_stmt outer, inner;
+
+	db_setup(&f);
+	db_insert(f.db, &a);
+	db_insert(f.db, &b);
+	OK(ccp_stmt_open(f.db, CCP_SQL_OPERATION_GET, &outer, &db_err));
+	ccp_bind_text(&outer, 1, "a");
+	ck_assert_int_eq(ccp_stmt_step(&outer, &db_err), 1);
+	OK(ccp_stmt_open(f.db, CCP_SQL_OPERATION_GET, &inner, &db_err));
+	ccp_bind_text(&inner, 1, "b");
+	ck_assert_int_eq(ccp_stmt_step(&inner, &db_err), 1);
+	ck_assert_str_eq(ccp_column_text(&outer, 0), "a");
+	ck_assert_str_eq(ccp_column_text(&inner, 0), "b");
+	ccp_stmt_close(&inner);
+	ck_assert_str_eq(ccp_column_text(&outer, 0), "a");
+	ccp_stmt_close(&outer);
+	ccp_stmt_close(&outer);
+	/* Bindings do not stay. */
+	OK(ccp_stmt_open(f.db, CCP_SQL_OPERATION_GET, &outer, &db_err));
+	ck_assert_int_eq(ccp_stmt_step(&outer, &db_err), 0);
+	ccp_stmt_close(&outer);
+	db_done(&f);
+}
+END_TEST
+
+/* A bind that fails is told by the next step. */
+START_TEST(test_bind_failure)
+{
+	struct db_fixture f;
+	struct ccp_stmt stmt;
+
+	db_setup(&f);
+	OK(ccp_stmt_open(f.db, CCP_SQL_META_GET, &stmt, &db_err));
+	ccp_bind_text(&stmt, 99, "x");
+	ck_assert_int_lt(ccp_stmt_step(&stmt, &db_err), 0);
+	ccp_stmt_close(&stmt);
+	db_done(&f);
+}
+END_TEST
+
+#define SCHEMA_FILE SCHEMA_DIR "/schema_1.sql"
+
+/* Everything that makes a database of this version, as text that makes another one. */
+static char *dump_schema(const char *path)
+{
+	char *objects = db_query(path, "SELECT sql || ';' FROM sqlite_schema WHERE sql NOT NULL "
+				       "AND name NOT LIKE 'sqlite\\_%' ESCAPE '\\' ORDER BY rowid");
+	char *meta = db_query(path, "SELECT 'INSERT INTO meta VALUES(''' || key || ''', ''' || "
+				    "value || ''');' FROM meta ORDER BY key");
+	char *numbers = db_query(path, "SELECT 'PRAGMA user_version = ' || "
+				       "(SELECT user_version FROM pragma_user_version) || ';' || "
+				       "char(10) || 'PRAGMA application_id = ' || "
+				       "(SELECT application_id FROM pragma_application_id) || ';'");
+	char *text = ccp_asprintf("%s%s%s", objects, meta, numbers);
+
+	ck_assert_ptr_nonnull(text);
+	free(objects);
+	free(meta);
+	free(numbers);
+	return text;
+}
+
+static char *read_text(const char *path)
+{
+	char *text = NULL;
+	size_t size = 0;
+	FILE *in = fopen(path, "re");
+
+	ck_assert_msg(in != NULL, "%s is missing", path);
+	ck_assert_int_ge(getdelim(&text, &size, '\0', in), 0);
+	fclose(in);
+	return text;
+}
+
+/* A released schema is never edited: later versions are added to the list of migrations. Until the first
+ * release, CCP_WRITE_SCHEMA=1 writes the file anew. */
+START_TEST(test_schema_1)
+{
+	struct db_fixture f;
+	struct ccp_op row = db_op_row("a");
+	char *stored, *now, *later, *path;
+
+	db_setup(&f);
+	now = dump_schema(f.path);
+	if (getenv("CCP_WRITE_SCHEMA")) {
+		FILE *out = fopen(SCHEMA_FILE, "we");
+
+		ck_assert_ptr_nonnull(out);
+		fputs(now, out);
+		fclose(out);
+	}
+	stored = read_text(SCHEMA_FILE);
+	ck_assert_str_eq(now, stored);
+
+	path = ccp_asprintf("%s/old.sqlite3", f.dir);
+	db_exec(path, stored);
+	ccp_db_close(f.db);
+	f.db = db_open(path, CCP_DB_WRITE);
+	db_insert(f.db, &row);
+	later = dump_schema(path);
+	ck_assert_str_eq(later, stored);
+	free(path);
+	free(now);
+	free(stored);
+	free(later);
+	db_done(&f);
+}
+END_TEST
+
+CCP_TEST_MAIN("db", test_statements_prepare, test_statements_use_indexes, test_settings,
+	      test_foreign_keys, test_modes, test_missing_directory, test_empty_file,
+	      test_not_a_database, test_foreign_database, test_newer_schema, test_racing_creators,
+	      test_busy, test_data_version, test_rollback, test_nested_statements,
+	      test_bind_failure, test_schema_1)
