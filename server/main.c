@@ -54,6 +54,8 @@ static int run_worker(const void *data, int argc, char **argv)
 	_cleanup_error_ struct codexcp_error err = { 0 };
 	int rc;
 
+	/* Whatever its starter had open must not live on with it. */
+	ccp_process_close_extra_fds();
 	ccp_log_set(ccp_log_to_file, stderr, CCP_LOG_INFO);
 	rc = worker_run(opts->observe ? CODEXCP_MODE_OBSERVE : CODEXCP_MODE_WORKER, &err);
 	return exit_status("the worker has ended", rc, &err);

@@ -22,7 +22,7 @@ static void on_ready(void *data)
 	struct worker *worker = data;
 
 	worker->ready = true;
-	dprintf(STDOUT_FILENO, "ready\n");
+	dprintf(STDOUT_FILENO, CODEXCP_WORKER_READY "\n");
 }
 
 static void on_signal(void *data)
@@ -64,6 +64,6 @@ int worker_run(enum codexcp_mode mode, struct codexcp_error *err)
 	if (rc >= 0)
 		rc = codexcp_run(worker.cp, err);
 	if (rc < 0 && !worker.ready)
-		dprintf(STDOUT_FILENO, "failed %s\n", err->message);
+		dprintf(STDOUT_FILENO, CODEXCP_WORKER_FAILED "%s\n", err->message);
 	return rc;
 }

@@ -46,8 +46,9 @@ struct codexcp {
 #define CCP_STATE_RUN_DIR "run"
 #define CCP_STATE_LOG_DIR "log"
 
-/* service/state.c: the directory is made private, the database opened, its Codex home checked by
- * whoever submits. CODEXCP_E_STATE_BUSY: try again soon. */
+/* service/state.c: the state directory is made, and refused when others could read or write it. */
+int ccp_state_prepare(struct codexcp *cp, struct codexcp_error *err);
+/* Prepared, and the database open for writing. CODEXCP_E_STATE_BUSY: try again soon. */
 int ccp_state_open(struct codexcp *cp, struct codexcp_error *err);
 /* The connection for reading: 1, or 0 when there is no database yet. */
 int ccp_state_reader(struct codexcp *cp, struct ccp_db **ret_db, struct codexcp_error *err);

@@ -15,7 +15,3 @@
 #define CCP_DOORBELL_RING "ring"
 #define CCP_DOORBELL_RUNG "rung"
 #define CCP_DOORBELL_CHANGED "changed"
-
-/* What a worker that was just started says on its stdout, once. */
-#define CCP_WORKER_READY "ready"
-#define CCP_WORKER_FAILED "failed " /* and why */

@@ -248,8 +248,10 @@ static int observe(struct ccp_engine *engine, struct codexcp_error *err)
 static int set_up(struct ccp_engine *engine, struct codexcp_error *err)
 {
 	struct ccp_loop *loop = engine->cp->loop;
-	int r = ccp_report_init(engine, err);
+	int r = ccp_state_prepare(engine->cp, err);
 
+	if (r == 0)
+		r = ccp_report_init(engine, err);
 	if (r == 0)
 		r = ccp_timer_new(loop, on_lock_timer, engine, &engine->lock_timer, err);
 	if (r == 0)

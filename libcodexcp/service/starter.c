@@ -96,10 +96,10 @@ static void on_worker_line(struct ccp_child *child, char *line, size_t len, void
 {
 	struct ccp_starter *starter = data;
 
-	if (ccp_streq(line, CCP_WORKER_READY))
+	if (ccp_streq(line, CODEXCP_WORKER_READY))
 		starter->trouble[0] = '\0';
-	else if (ccp_str_has_prefix(line, CCP_WORKER_FAILED))
-		set_trouble(starter, line + strlen(CCP_WORKER_FAILED));
+	else if (ccp_str_has_prefix(line, CODEXCP_WORKER_FAILED))
+		set_trouble(starter, line + strlen(CODEXCP_WORKER_FAILED));
 	else
 		return;
 	let_go(starter);

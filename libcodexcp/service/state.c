@@ -1,6 +1,7 @@
 #include "service/context.h"
 
 #include <fcntl.h>
+#include <string.h>
 #include <sys/stat.h>
 
 #include "base/file.h"
@@ -20,7 +21,7 @@ char *ccp_state_lock_path(const struct codexcp *cp)
 	return ccp_asprintf("%s.worker.lock", cp->config->state_db_path);
 }
 
-static int prepare_directory(struct codexcp *cp, struct codexcp_error *err)
+int ccp_state_prepare(struct codexcp *cp, struct codexcp_error *err)
 {
 	static const char *const below[] = { CCP_STATE_RUN_DIR, CCP_STATE_LOG_DIR };
 	int r = ccp_dir_make(cp->config->state_dir, 0700, err);
@@ -48,7 +49,7 @@ static int make_database_file(struct codexcp *cp, struct codexcp_error *err)
 
 static int open_database(struct codexcp *cp, struct codexcp_error *err)
 {
-	int r = prepare_directory(cp, err);
+	int r = ccp_state_prepare(cp, err);
 
 	if (r == 0)
 		r = make_database_file(cp, err);
@@ -86,21 +87,31 @@ int ccp_state_reader(struct codexcp *cp, struct ccp_db **ret_db, struct codexcp_
 	return 1;
 }
 
+/* A home and a link to it are the same. */
+static char *canonical_home(const struct ccp_config *config)
+{
+	char *home = NULL;
+
+	return ccp_path_canonical(config->codex_home, &home, NULL) == 0
+		       ? home
+		       : strdup(config->codex_home);
+}
+
 int ccp_state_check_home(struct ccp_db *db, const struct ccp_config *config,
 			 struct codexcp_error *err)
 {
-	_cleanup_free_ char *home = NULL;
-	int r = ccp_meta_get(db, HOME_KEY, &home, err);
+	_cleanup_free_ char *home = NULL, *own = canonical_home(config);
+	int r = own ? ccp_meta_get(db, HOME_KEY, &home, err) : ccp_fail_oom(err);
 
 	if (r == 0)
-		return ccp_meta_set(db, HOME_KEY, config->codex_home, err);
-	if (r < 0 || ccp_streq(home, config->codex_home))
+		return ccp_meta_set(db, HOME_KEY, own, err);
+	if (r < 0 || ccp_streq(home, own))
 		return CCP_MIN(r, 0);
 	ccp_fail(err, CODEXCP_E_CONFIG_MISMATCH,
 		 "the state database %s serves the Codex home %s, this process uses %s; give each "
 		 "Codex home a state database of its own (CODEX_MCP_STATE_DB)",
-		 ccp_db_path(db), home, config->codex_home);
+		 ccp_db_path(db), home, own);
 	ccp_error_add_str(err, "databaseCodexHome", home);
-	ccp_error_add_str(err, "processCodexHome", config->codex_home);
+	ccp_error_add_str(err, "processCodexHome", own);
 	return CODEXCP_E_CONFIG_MISMATCH;
 }

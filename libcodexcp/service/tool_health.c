@@ -5,6 +5,7 @@
 
 #include "base/json.h"
 #include "base/str.h"
+#include "domain/roots.h"
 #include "service/codex_binary.h"
 #include "service/tool.h"
 #include "store/worker_store.h"
@@ -12,16 +13,32 @@
 #define ACTIVE_SHOWN 10
 
 struct health_args {
-	const char *operation_id;
+	const char *operation_id, *unused_text;
+	int64_t unused_number;
+	bool unused_flag;
 };
 const size_t ccp_health_args_size = sizeof(struct health_args);
 
 #define ARGS struct health_args
+#define HIDDEN(field, kind, member)                                                                \
+	{ .name = (field), .type = (kind), .flags = CCP_FIELD_HIDDEN | CCP_FIELD_NULLABLE,         \
+	  .offset = offsetof(ARGS, member) }
 const struct ccp_field ccp_health_fields[] = {
 	CCP_FIELD_STRING(ARGS, operation_id, .flags = CCP_FIELD_NULLABLE,
 			 .doc = "only what concerns it"),
+	/* Filters of the diagnosis, which existing clients send: accepted, and without effect yet. */
+	HIDDEN("workflow_id", CCP_TYPE_STRING, unused_text),
+	HIDDEN("thread_id", CCP_TYPE_STRING, unused_text),
+	HIDDEN("turn_id", CCP_TYPE_STRING, unused_text),
+	HIDDEN("action_id", CCP_TYPE_STRING, unused_text),
+	HIDDEN("command_id", CCP_TYPE_STRING, unused_text),
+	HIDDEN("since_minutes", CCP_TYPE_INT, unused_number),
+	HIDDEN("stale_after_minutes", CCP_TYPE_INT, unused_number),
+	HIDDEN("max_recent_errors", CCP_TYPE_INT, unused_number),
+	HIDDEN("include_recent_errors", CCP_TYPE_BOOL, unused_flag),
 	CCP_FIELD_END
 };
+#undef HIDDEN
 #undef ARGS
 
 static json_t *version_json(void)
@@ -121,13 +138,13 @@ static json_t *work_json(struct ccp_db *db, const char *only, const struct ccp_o
 	return o;
 }
 
-static json_t *paths_json(const struct codexcp *cp)
+static json_t *paths_json(const struct codexcp *cp, const struct ccp_roots *allowed)
 {
 	const struct ccp_config *config = cp->config;
 	json_t *o = json_object(), *roots = json_array();
 
-	for (char **root = config->allowed_roots; root && *root; root++)
-		ccp_json_append_new(&roots, json_string(*root));
+	for (size_t i = 0; i < allowed->n; i++)
+		ccp_json_append_new(&roots, json_string(allowed->paths[i]));
 	ccp_json_set_str(&o, "stateDb", config->state_db_path);
 	ccp_json_set_str(&o, "codexHome", config->codex_home);
 	ccp_json_set_str(&o, "projectsRoot", config->projects_root);
@@ -138,15 +155,16 @@ static json_t *paths_json(const struct codexcp *cp)
 }
 
 /* A turn could write to the state, when the state lies in a directory where turns may work. */
-static void warn_state_in_root(const struct ccp_config *config, json_t **warnings)
+static void warn_state_in_root(const struct ccp_config *config, const struct ccp_roots *roots,
+			       json_t **warnings)
 {
-	for (char **root = config->allowed_roots; root && *root; root++)
-		if (ccp_path_is_below(config->state_dir, *root))
-			ccp_json_append_new(
-				warnings,
-				json_sprintf("the state directory %s lies inside the allowed root "
-					     "%s: a turn could write to it",
-					     config->state_dir, *root));
+	const char *root = ccp_roots_find(roots, config->state_dir);
+
+	if (root)
+		ccp_json_append_new(warnings,
+				    json_sprintf("the state directory %s lies inside the allowed "
+						 "root %s: a turn could write to it",
+						 config->state_dir, root));
 }
 
 static const char *overall(const struct codexcp_error *binary, const struct codexcp_error *state,
@@ -162,7 +180,9 @@ static json_t *answer_of(struct codexcp *cp, const struct health_args *args, str
 {
 	_cleanup_worker_row_ struct ccp_worker_row worker = { 0 };
 	_cleanup_error_ struct codexcp_error missing = { 0 };
+	_cleanup_(ccp_roots_done) struct ccp_roots roots = { 0 };
 	_cleanup_free_ char *binary = NULL;
+	const struct ccp_project_places places = ccp_context_places(cp);
 	struct ccp_op_counts counts = { 0 };
 	json_t *answer = json_object(), *warnings = json_deep_copy(cp->config->warnings);
 
@@ -172,7 +192,8 @@ static json_t *answer_of(struct codexcp *cp, const struct health_args *args, str
 		(void)ccp_worker_latest(db, &worker, NULL);
 		(void)ccp_op_count(db, &counts, NULL);
 	}
-	warn_state_in_root(cp->config, &warnings);
+	(void)ccp_roots_init(&roots, &places, NULL);
+	warn_state_in_root(cp->config, &roots, &warnings);
 	ccp_json_set_bool(&answer, "ok", true);
 	ccp_json_set_time(&answer, "generatedAt", ccp_clock_wall(ccp_context_clock(cp)));
 	ccp_json_set_str(&answer, "overallStatus",
@@ -181,7 +202,7 @@ static json_t *answer_of(struct codexcp *cp, const struct health_args *args, str
 	ccp_json_set_new(&answer, "worker", worker_json(cp, &worker));
 	ccp_json_set_new(&answer, "appServer", app_server_json(cp, &worker, binary, &missing));
 	ccp_json_set_new(&answer, "activeWork", work_json(db, args->operation_id, &counts));
-	ccp_json_set_new(&answer, "paths", paths_json(cp));
+	ccp_json_set_new(&answer, "paths", paths_json(cp, &roots));
 	if (json_array_size(warnings))
 		ccp_json_set(&answer, "warnings", warnings);
 	json_decref(warnings);

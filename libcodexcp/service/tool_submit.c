@@ -10,6 +10,7 @@
 #include "domain/input.h"
 #include "domain/op_create.h"
 #include "domain/prompt.h"
+#include "domain/roots.h"
 #include "service/policy.h"
 #include "service/recursion.h"
 #include "service/tool.h"
@@ -34,8 +35,8 @@ struct submit_args {
 	const char *message, *client_request_id, *agent_id, *project_id, *chat_id, *thread_id,
 		*title, *cwd, *model;
 	json_t *resource_keys, *input_items, *output_schema;
-	bool allow_historical_continuation;
-	int64_t timeout_seconds;
+	bool allow_historical_continuation, unused_flag;
+	int64_t timeout_seconds, unused_number;
 };
 const size_t ccp_submit_args_size = sizeof(struct submit_args);
 
@@ -68,6 +69,11 @@ const struct ccp_field ccp_submit_fields[] = {
 	CCP_FIELD_ENUM(ARGS, estimated_cost_class, cost_classes, .def = 2),
 	CCP_FIELD_INT(ARGS, timeout_seconds, .def = 300, .min = 1, .max = 7200,
 		      .doc = "of one request, not of the turn"),
+	/* Existing clients send them with every task; they mean nothing to the types above. */
+	{ .name = "force", .type = CCP_TYPE_BOOL, .flags = CCP_FIELD_HIDDEN,
+	  .offset = offsetof(ARGS, unused_flag) },
+	{ .name = "first_message_max_chars", .type = CCP_TYPE_INT, .flags = CCP_FIELD_HIDDEN,
+	  .offset = offsetof(ARGS, unused_number) },
 	CCP_FIELD_END
 };
 #undef ARGS
@@ -160,20 +166,30 @@ static int dump_opt(const json_t *value, char **ret, struct codexcp_error *err)
 	return value && !*ret ? ccp_fail_oom(err) : 0;
 }
 
-static int set_inputs(struct codexcp *cp, const struct submit_args *args,
-		      struct ccp_op_request *request, const char *cwd, json_t **ret_items,
-		      struct codexcp_error *err)
+static int check_items(struct codexcp *cp, const json_t *items, const char *cwd, json_t **ret_items,
+		       struct codexcp_error *err)
 {
+	const struct ccp_project_places places = ccp_context_places(cp);
+	_cleanup_(ccp_roots_done) struct ccp_roots roots = { 0 };
+	int r = ccp_roots_init(&roots, &places, err);
 	const struct ccp_input_limits limits = {
 		.max_items = cp->config->max_image_input_items,
 		.max_bytes = cp->config->max_image_input_bytes,
 		.cwd = cwd,
-		.allowed_roots = (const char *const *)cp->config->allowed_roots,
+		.allowed_roots = (const char *const *)roots.paths,
 	};
-	int r = 0;
 
-	if (json_array_size(args->input_items))
-		r = ccp_input_items_check(args->input_items, &limits, ret_items, err);
+	return r < 0 ? r : ccp_input_items_check(items, &limits, ret_items, err);
+}
+
+static int set_inputs(struct codexcp *cp, const struct submit_args *args,
+		      struct ccp_op_request *request, const char *cwd, json_t **ret_items,
+		      struct codexcp_error *err)
+{
+	int r = json_array_size(args->input_items)
+			? check_items(cp, args->input_items, cwd, ret_items, err)
+			: 0;
+
 	if (r == 0 && args->output_schema)
 		r = ccp_output_schema_check(args->output_schema, err);
 	if (r == 0)

@@ -134,7 +134,7 @@ export class Model {
     return (await fetch(this.url + path, { method: 'POST' })).json();
   }
 
-  // { count, requests }, of all model requests or of those whose newest user text contains `contains`.
+  // { count, peak, requests }, of all model requests or of those whose newest user text contains `contains`.
   requests({ contains, min = 0, timeoutMs = 0 } = {}) {
     const query = new URLSearchParams({ min, timeout: timeoutMs });
     if (contains) query.set('contains', contains);

@@ -6,7 +6,8 @@
 // prints {"port":N} when it listens. What it answers is decided by directives in the prompt, see script.mjs. Beside the
 // API it serves
 //
-//   GET  /requests[?contains=TEXT][&min=N][&timeout=MS]  {count, requests:[{text, at, model, tools, ...}]}; waits for N
+//   GET  /requests[?contains=TEXT][&min=N][&timeout=MS]  {count, peak, requests:[{text, at, model, tools, ...}]}; waits
+//                                                        for N; peak: how many were answered at the same time
 //   GET  /held[?name=NAME][&timeout=MS]                  {held:[names]}; with a name waits until it is held
 //   POST /release?name=NAME                              lets one HOLD go (a later one if none is held yet); * for all
 //   POST /reset                                          forgets requests, permits and failure counts
@@ -30,6 +31,8 @@ const { values: options } = parseArgs({
 
 const state = {
   count: 0, // of all requests, also of those that are no longer in the list
+  open: 0, // requests that are being answered
+  peak: 0, // the most of them at the same time
   requests: [],
   held: new Map(), // name -> functions that let go
   permits: new Map(), // name -> how often it was released before it was held
@@ -181,14 +184,15 @@ async function respond(request, response) {
   const read = readRequest(body);
   const steps = stepsFor(read);
   remember(read, steps);
-  return perform(steps, read, answer, raw.length);
+  state.peak = Math.max(state.peak, ++state.open);
+  await perform(steps, read, answer, raw.length).finally(() => { state.open--; });
 }
 
 async function listRequests(query, response) {
   const wanted = () => state.requests.filter((entry) => entry.text.includes(query.get('contains') ?? ''));
   await until(() => wanted().length >= Number(query.get('min') ?? 0), Number(query.get('timeout') ?? 0));
   const count = query.has('contains') ? wanted().length : state.count;
-  sendJson(response, 200, { count, requests: wanted() });
+  sendJson(response, 200, { count, peak: state.peak, requests: wanted() });
 }
 
 async function listHeld(query, response) {
@@ -198,7 +202,7 @@ async function listHeld(query, response) {
 }
 
 function reset() {
-  Object.assign(state, { count: 0, requests: [] });
+  Object.assign(state, { count: 0, peak: state.open, requests: [] });
   state.permits.clear();
   state.failures.clear();
 }

@@ -66,6 +66,13 @@ struct codexcp;
 struct codexcp_call;
 struct uv_loop_s;
 
+/**
+ * What the program at `worker_path` says on its standard output, once, as a line: READY when it has
+ * become the worker (options.ready), or FAILED and why when it cannot. Then it says nothing more.
+ */
+#define CODEXCP_WORKER_READY "ready"
+#define CODEXCP_WORKER_FAILED "failed " /**< followed by the reason */
+
 /** Who may run operations. */
 enum codexcp_mode {
 	CODEXCP_MODE_CONFIGURED, /**< what the configuration says; AUTO when it says nothing */
