@@ -32,7 +32,8 @@ static int finish(struct ccp_strbuf *sb, const char *category, const char *sever
 	return 1;
 }
 
-/* The first line of a text, clipped. Redacted first: a secret that is cut in two would not be recognised. */
+/* The first line of a text, clipped. Redacted first: a secret that is cut in two would not be
+ * recognised. */
 static void append_clipped(struct ccp_strbuf *sb, const char *text, size_t max_chars)
 {
 	size_t line = strcspn(text, "\n"), len = 0, shown;

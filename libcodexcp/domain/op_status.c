@@ -81,9 +81,11 @@ static void set_slice(json_t **obj, const char *key, struct slice slice, const c
 	ccp_json_set_bool(obj, "truncated", true);
 	ccp_json_set_int(obj, "originalChars", (int64_t)slice.original_chars);
 	ccp_json_set_int(obj, "returnedChars", (int64_t)slice.returned_chars);
-	ccp_json_set_new(obj, "readFullVia",
-			 read_full_pointer(thread_id, turn_id,
-					   (size_t)offset + slice.returned_chars));
+	/* The last part of a text names no further one. */
+	if ((size_t)offset + slice.returned_chars < slice.original_chars)
+		ccp_json_set_new(obj, "readFullVia",
+				 read_full_pointer(thread_id, turn_id,
+						   (size_t)offset + slice.returned_chars));
 }
 
 /* The final report: the text as it is, and its structure when it is JSON. */
@@ -220,18 +222,19 @@ static int add_message(const struct ccp_message *message, void *data)
 	return 0;
 }
 
-/* What is being written just now counts as the newest message. */
+/* What is being written just now counts as the newest message: the end of it, cut after redaction,
+ * since half a secret does not look like one. */
 static void add_live_text(struct message_list *list, const struct ccp_turn_row *turn)
 {
 	json_t *entry = json_object();
-	size_t len = strlen(turn->live_text), chars = ccp_utf8_chars(turn->live_text, len);
-	size_t skip = chars > NEWEST_CHARS
-			      ? ccp_utf8_clip(turn->live_text, len, chars - NEWEST_CHARS)
-			      : 0;
+	size_t len = 0;
+	_cleanup_free_ char *shown = ccp_redact(turn->live_text, strlen(turn->live_text), &len);
+	size_t chars = shown ? ccp_utf8_chars(shown, len) : 0;
+	size_t skip = chars > NEWEST_CHARS ? ccp_utf8_clip(shown, len, chars - NEWEST_CHARS) : 0;
 
 	ccp_json_set_str(&entry, "role", "assistant");
 	ccp_json_set_bool(&entry, "inProgress", true);
-	set_slice(&entry, "text", slice_text(turn->live_text + skip, 0, NEWEST_CHARS),
+	set_slice(&entry, "text", slice_text(shown ? shown + skip : "", 0, NEWEST_CHARS),
 		  turn->thread_id, turn->turn_id, 0);
 	ccp_json_append_new(&list->messages, entry);
 }

@@ -4,8 +4,6 @@
 #include <string.h>
 #include <utlist.h>
 
-#include "appserver/answers.h"
-#include "appserver/turn_error.h"
 #include "base/json.h"
 #include "base/log.h"
 #include "base/str.h"
@@ -13,8 +11,6 @@
 
 /* Streaming progress reaches the disk at most this late. */
 #define FLUSH_MS 100
-/* After app-server could not be started, it is tried again this much later at the earliest. */
-#define START_PAUSE_MS 1000
 #define STOP_GRACE_MS 5000
 /* Rows of the worker are never given up: txq.h. */
 #define FOR_EVER CCP_TXQ_FOR_EVER
@@ -116,7 +112,7 @@ static void on_flush(void *data)
 			  NULL);
 }
 
-static void flush_soon(struct ccp_runner *runner)
+void ccp_runner_flush_soon(struct ccp_runner *runner)
 {
 	if (!ccp_timer_active(runner->flush_timer))
 		ccp_timer_start(runner->flush_timer, FLUSH_MS);
@@ -264,122 +260,21 @@ void ccp_runner_apply(struct ccp_runner *runner, const char *op_id, enum ccp_op_
 	}
 }
 
-/* What app-server says */
+/* Life */
 
-static enum ccp_op_event end_event(const char *status)
-{
-	if (ccp_streq(status, "completed"))
-		return CCP_OP_TURN_COMPLETED;
-	return ccp_streq(status, "interrupted") ? CCP_OP_TURN_INTERRUPTED : CCP_OP_TURN_FAILED;
-}
-
-void ccp_turn_ended(struct ccp_live *live, const char *turn_id, const char *status,
-		    json_t *codex_error, json_t *keep)
-{
-	_cleanup_error_ struct codexcp_error error = { 0 };
-	struct ccp_op_change change = { .turn_id = live->op.turn_id ? NULL : turn_id,
-					.instance = ccp_appserver_info(live->runner->as)->instance };
-	enum ccp_op_event event = end_event(status);
-
-	if (event == CCP_OP_TURN_FAILED)
-		change.error_class = ccp_codex_turn_error(codex_error, &error);
-	if (error.code)
-		change.error = &error;
-	ccp_runner_apply(live->runner, live->op.id, event, &change, keep);
-}
-
-static void on_notification(const char *method, json_t *params, void *data)
-{
-	struct ccp_runner *runner = data;
-	struct ccp_event event;
-	struct ccp_live *live;
-
-	ccp_event_parse(method, params, &event);
-	live = event.thread_id ? ccp_live_by_thread(runner, event.thread_id) : NULL;
-	if (!live)
-		return;
-	/* Another turn of the thread (a continuation that Codex began, somebody else's) is not ours. */
-	if (event.turn_id && live->op.turn_id && !ccp_streq(event.turn_id, live->op.turn_id))
-		return;
-	if (ccp_track_event(live->track, &event, ccp_runner_now(runner), NULL) < 0)
-		ccp_log(CCP_LOG_ERROR, "progress was lost", "operation", live->op.id, NULL);
-	if (event.kind == CCP_EVENT_TURN_COMPLETED && event.turn_id)
-		ccp_turn_ended(live, event.turn_id, event.status, event.error, params);
-	else if (ccp_track_dirty(live->track))
-		flush_soon(runner);
-}
-
-/* Nobody can answer yet: the safe answer at once, and a line in the journal. */
-static void on_request(json_t *id, const char *method, json_t *params, void *data)
-{
-	struct ccp_runner *runner = data;
-	const char *thread_id = ccp_json_str(params, "threadId");
-	struct ccp_live *live = thread_id ? ccp_live_by_thread(runner, thread_id) : NULL;
-	json_t *answer = ccp_request_safe_answer(method, params, ccp_runner_now(runner));
-	_cleanup_free_ char *text =
-		ccp_asprintf("%s: %s", method, answer ? "answered safely" : "refused");
-
-	if (answer)
-		(void)ccp_appserver_reply(runner->as, id, answer, NULL);
-	else
-		(void)ccp_appserver_reply_error(runner->as, id, CCP_RPC_METHOD_NOT_FOUND,
-						"not supported by this client", NULL);
-	ccp_log(CCP_LOG_INFO, "request of app-server", "method", method, NULL);
-	if (live && text &&
-	    ccp_track_note(live->track, "interaction", "warning", text, ccp_runner_now(runner),
-			   NULL) == 0)
-		flush_soon(runner);
-}
-
-/* Calls fn for each that is still live when its turn comes: fn may end any of them. */
-static void each_live(struct ccp_runner *runner,
-		      void (*fn)(struct ccp_live *live, const struct codexcp_error *why),
-		      const struct codexcp_error *why)
-{
-	size_t n = ccp_runner_active(runner), i = 0;
-	char(*ids)[CCP_ID_SIZE] = calloc(n + 1, sizeof(*ids));
-	struct ccp_live *live;
-
-	if (!ids)
-		return;
-	DL_FOREACH(runner->live, live)
-		snprintf(ids[i++], sizeof(*ids), "%s", live->op.id);
-	for (i = 0; i < n; i++) {
-		live = ccp_live_find(runner, ids[i]);
-		if (live)
-			fn(live, why);
-	}
-	free(ids);
-}
-
-static void app_server_ready(struct ccp_live *live, const struct codexcp_error *why)
-{
-	if (ccp_streq(live->op.phase, "claimed"))
-		ccp_runner_apply(live->runner, live->op.id, CCP_OP_APP_SERVER_READY, NULL, NULL);
-	else if (ccp_streq(live->op.phase, "looking_up"))
-		ccp_look_up_later(live, 1);
-}
-
-/* It could not be started for those that wait for it; for the others the process is gone. */
-static void app_server_gone(struct ccp_live *live, const struct codexcp_error *why)
-{
-	const struct ccp_op_change change = { .error = why };
-
-	if (ccp_streq(live->op.phase, "claimed") || ccp_streq(live->op.phase, "looking_up"))
-		ccp_runner_apply(live->runner, live->op.id, CCP_OP_APP_SERVER_UNAVAILABLE, &change,
-				 NULL);
-	else
-		ccp_runner_apply(live->runner, live->op.id, CCP_OP_CONNECTION_LOST, NULL, NULL);
-}
-
-static void on_ready(void *data)
+static void on_idle(void *data)
 {
 	struct ccp_runner *runner = data;
 
-	/* On disk before anything is sent to it. */
-	ccp_instance_started(runner);
-	runner->events.app_server(NULL, runner->data);
-	each_live(runner, app_server_ready, NULL);
+	if (runner->live)
+		return;
+	runner->stopping = true;
+	ccp_appserver_stop(runner->as, STOP_GRACE_MS);
+}
+
+static void on_due(void *data)
+{
+	ccp_schedule(data);
 }
 
 static void on_start_pause(void *data)
@@ -391,46 +286,6 @@ static void on_start_pause(void *data)
 	ccp_schedule(runner);
 }
 
-static void on_gone(const struct codexcp_error *why, void *data)
-{
-	struct ccp_runner *runner = data;
-
-	ccp_timer_start(runner->start_timer, START_PAUSE_MS);
-	ccp_instance_ended(runner, why);
-	runner->events.app_server(why, runner->data);
-	each_live(runner, app_server_gone, why);
-}
-
-static void on_garbage(const char *line, size_t len, void *data)
-{
-	char size[32];
-
-	snprintf(size, sizeof(size), "%zu", len);
-	ccp_log(CCP_LOG_WARNING, "a line of app-server could not be read", "bytes", size, NULL);
-}
-
-static void on_idle(void *data)
-{
-	struct ccp_runner *runner = data;
-
-	if (!runner->live)
-		ccp_appserver_stop(runner->as, STOP_GRACE_MS);
-}
-
-static void on_due(void *data)
-{
-	ccp_schedule(data);
-}
-
-/* Life */
-
-static const struct ccp_appserver_events app_server_events = {
-	.ready = on_ready,
-	.gone = on_gone,
-	.notification = on_notification,
-	.request = on_request,
-	.garbage = on_garbage,
-};
 
 static int set_up(struct ccp_runner *runner, struct codexcp_error *err)
 {
@@ -441,7 +296,7 @@ static int set_up(struct ccp_runner *runner, struct codexcp_error *err)
 	if (r < 0)
 		return r;
 	memcpy(runner->boot, self.boot, sizeof(runner->boot));
-	r = ccp_appserver_new(loop, &runner->options.app_server, &app_server_events, runner,
+	r = ccp_appserver_new(loop, &runner->options.app_server, &ccp_runner_app_events, runner,
 			      &runner->as, err);
 	if (r == 0)
 		r = ccp_timer_new(loop, on_flush, runner, &runner->flush_timer, err);

@@ -33,7 +33,7 @@ struct ccp_runner_options {
 struct ccp_runner_events {
 	/* Rows have changed: tell whoever waits. */
 	void (*changed)(void *data);
-	/* app-server started, ended or could not be started (why). */
+	/* app-server is ready or was stopped for want of work (NULL), or it ended or could not be started. */
 	void (*app_server)(const struct codexcp_error *why, void *data);
 };
 

@@ -1,6 +1,6 @@
 /*
- * What the files of the runner share: runner.c (life, rows, events), runner_send.c (requests to Codex and their
- * answers), runner_lookup.c (what happened to a lost turn), runner_schedule.c (who is next).
+ * What the files of the runner share: runner.c (life, rows), runner_events.c (what app-server says), runner_send.c
+ * (requests to Codex and their answers), runner_lookup.c (what happened to a lost turn), runner_schedule.c (who is next).
  */
 #pragma once
 
@@ -38,6 +38,7 @@ struct ccp_runner {
 	struct ccp_live *live;
 	struct ccp_send *sends;
 	bool claiming, draining;
+	bool stopping; /* app-server ends because we asked it to */
 	char boot[CCP_BOOT_ID_SIZE];
 };
 
@@ -58,6 +59,11 @@ void ccp_runner_trouble(const char *what, const char *op_id, const struct codexc
 void ccp_runner_apply(struct ccp_runner *runner, const char *op_id, enum ccp_op_event event,
 		      const struct ccp_op_change *change, json_t *keep);
 
+/* Write what the tracks have collected, a little later. */
+void ccp_runner_flush_soon(struct ccp_runner *runner);
+
+/* runner_events.c */
+extern const struct ccp_appserver_events ccp_runner_app_events;
 /* A turn has ended, by its own event or as history tells. */
 void ccp_turn_ended(struct ccp_live *live, const char *turn_id, const char *status,
 		    json_t *codex_error, json_t *keep);
@@ -86,7 +92,7 @@ enum ccp_instance_fate ccp_instance_fate(const struct ccp_runner *runner, const 
 /* End an orphan: its stdin is closed and it had its time. */
 void ccp_instance_kill(const struct ccp_runner *runner, const char *instance);
 
-/* runner_lookup.c */
+/* runner_lookup.c: for a lost turn its fate, for a running one whether it has ended unseen */
 void ccp_look_up(struct ccp_live *live);
 void ccp_look_up_later(struct ccp_live *live, int64_t delay_ms);
 

@@ -49,6 +49,17 @@ static bool find_turn(const struct ccp_live *live, json_t *turns, struct ccp_tur
 	return false;
 }
 
+/* A lost turn, or one of which a line may have been missed. */
+static bool is_lost(const struct ccp_live *live)
+{
+	return ccp_streq(live->op.phase, "looking_up");
+}
+
+static bool is_running(const struct ccp_live *live)
+{
+	return live->op.turn_id && !is_lost(live);
+}
+
 static void absent(struct ccp_live *live, enum ccp_instance_fate fate)
 {
 	struct ccp_op_change change = { .epoch = live->op.epoch, .attempt = live->op.attempt };
@@ -71,6 +82,8 @@ static void found(struct ccp_live *live, const struct ccp_turn *turn, json_t *ke
 	};
 
 	if (ccp_streq(turn->status, "inProgress")) {
+		if (!is_lost(live))
+			return;
 		ccp_runner_apply(live->runner, live->op.id, CCP_OP_TURN_STARTED, &change, keep);
 		return;
 	}
@@ -124,17 +137,30 @@ static void look_at(struct ccp_live *live, json_t *result)
 		absent(live, ccp_instance_fate(live->runner, live->op.instance));
 }
 
+/* A turn that runs as far as we know: only its end is news. */
+static void check(struct ccp_live *live, json_t *result)
+{
+	struct ccp_thread_answer answer;
+	struct ccp_turn turn;
+
+	if (ccp_thread_answer_parse(result, &answer, NULL) == 0 &&
+	    find_turn(live, answer.turns, &turn))
+		found(live, &turn, result);
+}
+
 static void on_resumed(json_t *result, const struct codexcp_error *err, void *data)
 {
 	struct ccp_send *send = data;
 	struct ccp_live *live = ccp_live_find(send->runner, send->op_id);
 
 	/* It may have ended, or gone on, while the answer was under way. */
-	if (live && ccp_streq(live->op.phase, "looking_up")) {
+	if (live && is_lost(live)) {
 		if (err)
 			look_failed(live, err);
 		else
 			look_at(live, result);
+	} else if (live && is_running(live) && !err) {
+		check(live, result);
 	}
 	ccp_send_done(send);
 }
@@ -144,10 +170,10 @@ void ccp_look_up(struct ccp_live *live)
 	struct ccp_runner *runner = live->runner;
 	_cleanup_error_ struct codexcp_error err = { 0 };
 
-	if (!ccp_streq(live->op.phase, "looking_up") ||
-	    ccp_appserver_state(runner->as) != CCP_APPSERVER_READY)
+	if (ccp_appserver_state(runner->as) != CCP_APPSERVER_READY ||
+	    (!is_lost(live) && !is_running(live)))
 		return;
-	if (ccp_instance_fate(runner, live->op.instance) == CCP_INSTANCE_LINGERS) {
+	if (is_lost(live) && ccp_instance_fate(runner, live->op.instance) == CCP_INSTANCE_LINGERS) {
 		if (++live->looks == LINGER_LOOKS)
 			ccp_instance_kill(runner, live->op.instance);
 		ccp_look_up_later(live, LINGER_MS);
@@ -156,6 +182,7 @@ void ccp_look_up(struct ccp_live *live)
 	if (ccp_send_start(live, "thread/resume",
 			   ccp_thread_resume_params(&ccp_appserver_info(runner->as)->version,
 						    live->op.thread_id, true),
-			   RESUME_TIMEOUT_MS, on_resumed, NULL, &err) < 0)
+			   RESUME_TIMEOUT_MS, on_resumed, NULL, &err) < 0 &&
+	    is_lost(live))
 		look_failed(live, &err);
 }

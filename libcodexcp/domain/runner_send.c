@@ -222,6 +222,16 @@ void ccp_send_unsubscribe(struct ccp_runner *runner, const char *thread_id)
 
 /* The turn */
 
+/* What people see in Codex's own lists. A thread can be named once it has a turn, and only ours are. */
+static void name_thread(struct ccp_live *live)
+{
+	if (live && live->op.title && live->op.thread_is_new)
+		(void)ccp_appserver_call(live->runner->as, "thread/name/set",
+					 json_pack("{s:s, s:s}", "threadId", live->op.thread_id,
+						   "name", live->op.title),
+					 SMALL_REQUEST_TIMEOUT_MS, NULL, NULL, NULL);
+}
+
 static void on_turn_started(json_t *result, const struct codexcp_error *err, void *data)
 {
 	struct ccp_send *send = data;
@@ -234,10 +244,12 @@ static void on_turn_started(json_t *result, const struct codexcp_error *err, voi
 
 	if (!err && ccp_turn_start_parse(result, &change.turn_id, &bad) < 0)
 		err = &bad;
-	if (err)
+	if (err) {
 		request_failed(send, err);
-	else
+	} else {
 		ccp_runner_apply(send->runner, send->op_id, CCP_OP_TURN_STARTED, &change, result);
+		name_thread(ccp_live_find(send->runner, send->op_id));
+	}
 	ccp_send_done(send);
 }
 

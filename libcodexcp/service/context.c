@@ -111,8 +111,7 @@ static void on_wake_timer(void *data)
 		return;
 	if (ccp_db_data_version(cp->reader) != cp->seen_version)
 		ccp_context_wake(cp);
-	else
-		ccp_context_ring(cp);
+	ccp_context_need_worker(cp);
 }
 
 static int set_up(struct codexcp *cp, const struct codexcp_options *options,
@@ -242,6 +241,12 @@ void ccp_context_ring(struct codexcp *cp)
 		ccp_engine_look(cp->engine);
 	else if (cp->starter)
 		ccp_starter_ring(cp->starter);
+}
+
+void ccp_context_need_worker(struct codexcp *cp)
+{
+	if (!ccp_context_worker_alive(cp))
+		ccp_context_ring(cp);
 }
 
 void codexcp_look_for_work(struct codexcp *cp)

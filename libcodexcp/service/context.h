@@ -63,6 +63,8 @@ char *ccp_state_lock_path(const struct codexcp *cp);
 void ccp_context_wake(struct codexcp *cp);
 /* There is work, or there may be: find or start whoever does it, and ring. */
 void ccp_context_ring(struct codexcp *cp);
+/* Something is unfinished: whoever does it must be alive. Costs nothing while it is. */
+void ccp_context_need_worker(struct codexcp *cp);
 /* Why no worker can be had, or NULL. Borrowed until the next call. */
 const char *ccp_context_trouble(struct codexcp *cp);
 bool ccp_context_worker_alive(struct codexcp *cp);

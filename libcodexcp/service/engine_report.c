@@ -69,11 +69,13 @@ static json_t *app_server_json(const struct ccp_appserver *as)
 void ccp_report_app_server(struct ccp_engine *engine, const struct codexcp_error *why)
 {
 	const struct ccp_appserver *as = ccp_runner_app_server(engine->runner);
-	json_auto_t *json = why ? NULL : app_server_json(as);
+	/* Neither ready nor a reason: it was stopped because nothing needed it. */
+	bool ready = ccp_appserver_state(as) == CCP_APPSERVER_READY;
+	json_auto_t *json = ready ? app_server_json(as) : NULL;
 	_cleanup_free_ char *text = json ? ccp_json_dump(json, NULL) : NULL;
 
 	(void)ccp_row_set(&engine->row.app_server, text, NULL);
-	(void)ccp_row_set(&engine->row.instance, why ? NULL : ccp_appserver_info(as)->instance,
+	(void)ccp_row_set(&engine->row.instance, ready ? ccp_appserver_info(as)->instance : NULL,
 			  NULL);
 	(void)ccp_row_set(&engine->row.last_error, why ? why->message : NULL, NULL);
 	ccp_report(engine);

@@ -93,7 +93,7 @@ static char *worker_trouble(struct codexcp *cp, struct ccp_db *db)
 
 	if (own)
 		return strdup(own);
-	if (ccp_worker_latest(db, &worker, NULL) != 1 || !worker.last_error)
+	if (!ccp_context_worker_alive(cp) || ccp_worker_latest(db, &worker, NULL) != 1)
 		return NULL;
 	return TAKE_PTR(worker.last_error);
 }
@@ -180,7 +180,7 @@ CCP_TOOL_HANDLER(ccp_tool_operation_status)
 	}
 	/* Whoever only polls must not wait for ever for a dead worker. */
 	if (op.active)
-		ccp_context_ring(cp);
+		ccp_context_need_worker(cp);
 	return ccp_call_reply(call, answer);
 }
 
@@ -203,7 +203,7 @@ CCP_TOOL_HANDLER(ccp_tool_turn_status)
 	if (r < 0)
 		return ccp_call_fail(call, &err);
 	if (!turn.completed_at)
-		ccp_context_ring(cp);
+		ccp_context_need_worker(cp);
 	answer = ccp_turn_view(db, ccp_context_clock(cp), &turn, &view, &err);
 	return answer ? ccp_call_reply(call, answer) : ccp_call_fail(call, &err);
 }
@@ -306,6 +306,6 @@ CCP_TOOL_HANDLER(ccp_tool_wait)
 		return ccp_call_fail(call, &err);
 	wait->until = call->started_ms + args->timeout_seconds * 1000;
 	call->look = look_again;
-	ccp_context_ring(cp);
+	ccp_context_need_worker(cp);
 	return look(call);
 }

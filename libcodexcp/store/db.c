@@ -8,7 +8,7 @@
 #include "store/schema.h"
 
 /* "ccp1": tells file(1) and us whose database this is. */
-#define APPLICATION_ID 0x63637031
+#define APPLICATION_ID  0x63637031
 #define BUSY_TIMEOUT_MS 5
 /* What the write-ahead log may keep on disk between checkpoints. */
 #define WAL_LIMIT_BYTES "1048576"
@@ -96,8 +96,7 @@ static int migrate_step(struct ccp_db *db, const struct ccp_migration *step,
 		 "INSERT OR REPLACE INTO meta(key, value) VALUES('schema', '%d'),"
 		 "('min_reader', '%d'), ('min_writer', '%d'); PRAGMA user_version = %d;"
 		 "PRAGMA application_id = %d;",
-		 step->version, step->min_reader, step->min_writer, step->version,
-		 APPLICATION_ID);
+		 step->version, step->min_reader, step->min_writer, step->version, APPLICATION_ID);
 	r = exec(db, step->sql, err);
 	return r < 0 ? r : exec(db, text, err);
 }
@@ -138,9 +137,10 @@ static int migrate(struct ccp_db *db, struct codexcp_error *err)
 
 static int check_schema(struct ccp_db *db, enum ccp_db_mode mode, struct codexcp_error *err)
 {
-	const char *oldest = mode == CCP_DB_WRITE
-				     ? "SELECT cast(value AS INTEGER) FROM meta WHERE key = 'min_writer'"
-				     : "SELECT cast(value AS INTEGER) FROM meta WHERE key = 'min_reader'";
+	const char *oldest =
+		mode == CCP_DB_WRITE
+			? "SELECT cast(value AS INTEGER) FROM meta WHERE key = 'min_writer'"
+			: "SELECT cast(value AS INTEGER) FROM meta WHERE key = 'min_reader'";
 	int64_t version = 0, application = 0, needed = 0;
 	int r = read_number(db, "PRAGMA user_version", &version, err);
 
@@ -152,9 +152,9 @@ static int check_schema(struct ccp_db *db, enum ccp_db_mode mode, struct codexcp
 		return fail_schema(db, "corrupt", "not a state database of this program", version,
 				   err);
 	if (version < ccp_schema_version())
-		return mode == CCP_DB_WRITE ? migrate(db, err)
-					    : fail_schema(db, "missing", "has no schema yet",
-							  version, err);
+		return mode == CCP_DB_WRITE
+			       ? migrate(db, err)
+			       : fail_schema(db, "missing", "has no schema yet", version, err);
 	if (version == ccp_schema_version())
 		return 0;
 	r = read_number(db, oldest, &needed, err);
@@ -167,7 +167,7 @@ static int check_schema(struct ccp_db *db, enum ccp_db_mode mode, struct codexcp
 static const char *const open_pragmas[] = {
 	"PRAGMA journal_mode = WAL",
 	"PRAGMA synchronous = FULL",
-	"PRAGMA journal_size_limit = " WAL_LIMIT_BYTES,
+	("PRAGMA journal_size_limit = " WAL_LIMIT_BYTES),
 	"PRAGMA foreign_keys = ON",
 	"PRAGMA temp_store = MEMORY",
 	"PRAGMA cache_size = -1024",
@@ -181,7 +181,7 @@ static int set_up(struct ccp_db *db, enum ccp_db_mode mode, struct codexcp_error
 	sqlite3_busy_timeout(db->handle, BUSY_TIMEOUT_MS);
 	if (mode == CCP_DB_WRITE) {
 		r = read_number(db, "PRAGMA user_version", &version, err);
-		/* Takes effect before the first table only, and is a write transaction each time. */
+		/* Only takes effect before the first table, and writes whenever it is said. */
 		if (r == 0 && version == 0)
 			r = exec(db, "PRAGMA auto_vacuum = INCREMENTAL", err);
 		for (size_t i = 0; r == 0 && i < CCP_ARRAY_SIZE(open_pragmas); i++)

@@ -39,7 +39,8 @@ int ccp_journal_append(struct ccp_db *db, const struct ccp_journal_row *row,
 	struct ccp_stmt stmt;
 	int r = bounded(row->text, CCP_JOURNAL_TEXT_MAX, &text, err);
 
-	/* JSON cannot be clipped: data that is too long (the marks of secrets may make it so) is left out. */
+	/* JSON cannot be clipped: data that is too long, as the marks of secrets may make it, is
+	 * left out. */
 	if (r == 0 && row->data && strlen(row->data) <= CCP_JOURNAL_DATA_MAX)
 		r = bounded(row->data, SIZE_MAX, &data, err);
 	if (data && strlen(data) > CCP_JOURNAL_DATA_MAX)

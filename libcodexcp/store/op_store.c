@@ -41,6 +41,19 @@ static int insert_request(struct ccp_db *db, const char *id, const struct ccp_op
 	return ccp_stmt_run(&stmt, err);
 }
 
+static int touch_project(struct ccp_db *db, const struct ccp_op *op, struct codexcp_error *err)
+{
+	struct ccp_stmt stmt;
+	int r = ccp_stmt_open(db, CCP_SQL_PROJECT_TOUCH, &stmt, err);
+
+	if (r < 0)
+		return r;
+	ccp_bind_text(&stmt, 1, op->project_path);
+	ccp_bind_text(&stmt, 2, op->project_id);
+	ccp_bind_int(&stmt, 3, op->created_at);
+	return ccp_stmt_run(&stmt, err);
+}
+
 int ccp_op_insert(struct ccp_db *db, const struct ccp_op *op, const struct ccp_op_request *request,
 		  struct codexcp_error *err)
 {
@@ -53,7 +66,9 @@ int ccp_op_insert(struct ccp_db *db, const struct ccp_op *op, const struct ccp_o
 	ccp_row_bind(&stmt, 1 + N_FIXED, state_columns, N_STATE, op);
 	ccp_bind_int(&stmt, 1 + N_FIXED + N_STATE, op->version);
 	r = ccp_stmt_run(&stmt, err);
-	return r < 0 ? r : insert_request(db, op->id, request, err);
+	if (r == 0)
+		r = insert_request(db, op->id, request, err);
+	return r < 0 ? r : touch_project(db, op, err);
 }
 
 int ccp_op_update(struct ccp_db *db, struct ccp_op *op, struct codexcp_error *err)
@@ -263,7 +278,7 @@ int ccp_op_count(struct ccp_db *db, struct ccp_op_counts *ret_counts, struct cod
 int ccp_op_each_project(struct ccp_db *db, ccp_project_fn fn, void *data, struct codexcp_error *err)
 {
 	_cleanup_stmt_ struct ccp_stmt stmt = { 0 };
-	int r = ccp_stmt_open(db, CCP_SQL_OPERATION_PROJECTS, &stmt, err);
+	int r = ccp_stmt_open(db, CCP_SQL_PROJECTS, &stmt, err);
 
 	while (r >= 0 && (r = ccp_stmt_step(&stmt, err)) == 1)
 		if (fn(ccp_column_text(&stmt, 0), ccp_column_text(&stmt, 1),

@@ -74,6 +74,14 @@ static const char version_1[] =
 "CREATE INDEX op_prompt ON operations(prompt_scope, prompt_hash) WHERE active = 1;"
 "CREATE INDEX op_prompt_scope ON operations(prompt_scope, seq) WHERE active = 1;"
 "CREATE INDEX op_project ON operations(project_path, prompt_hash);"
+"CREATE INDEX op_count ON operations(phase, status) WHERE active = 1;"
+
+/* Where operations ran. */
+"CREATE TABLE projects("
+" path TEXT PRIMARY KEY NOT NULL,"
+" id TEXT NOT NULL,"
+" last_at INTEGER NOT NULL"
+") STRICT;"
 
 /* What was sent, apart from the rows that polls and the scheduler read. */
 "CREATE TABLE requests("

@@ -47,7 +47,7 @@
 	  "ORDER BY o.seq DESC LIMIT ?")                                                           \
 	X(OPERATION_NEXT_QUEUED,                                                                   \
 	  CCP_OP_SELECT                                                                            \
-	  "AS q WHERE active = 1 AND phase = 'queued' AND not_before <= ?1 "                       \
+	  "AS q INDEXED BY op_queue WHERE active = 1 AND phase = 'queued' AND not_before <= ?1 "                       \
 	  "AND project_path NOT IN (SELECT value FROM json_each(?2)) "                             \
 	  "AND (agent_id IS NULL OR agent_id NOT IN (SELECT value FROM json_each(?3))) "           \
 	  "AND (thread_id IS NULL OR thread_id NOT IN (SELECT value FROM json_each(?4))) "         \
@@ -55,15 +55,16 @@
 	  "AND o.active = 1 AND o.phase = 'queued' AND o.seq < q.seq) "                            \
 	  "ORDER BY " CCP_QUEUE_RANK ", seq LIMIT 1")                                              \
 	X(OPERATION_NEXT_DUE,                                                                      \
-	  "SELECT min(not_before) FROM operations WHERE active = 1 AND phase = 'queued' "          \
+	  "SELECT min(not_before) FROM operations INDEXED BY op_due WHERE active = 1 AND phase = 'queued' "          \
 	  "AND not_before > ?")                                                                    \
 	X(OPERATION_COUNT,                                                                         \
 	  "SELECT count(*), count(*) FILTER (WHERE phase = 'queued'), "                            \
 	  "count(*) FILTER (WHERE status LIKE 'waiting\\_%' ESCAPE '\\') "                         \
 	  "FROM operations WHERE active = 1")                                                      \
-	X(OPERATION_PROJECTS,                                                                      \
-	  "SELECT project_path, project_id, max(created_at) FROM operations "                      \
-	  "GROUP BY project_path ORDER BY 3 DESC LIMIT 1000")                                      \
+	X(PROJECT_TOUCH,                                                                           \
+	  "INSERT INTO projects(path, id, last_at) VALUES(?, ?, ?) "                               \
+	  "ON CONFLICT(path) DO UPDATE SET last_at = excluded.last_at")                            \
+	X(PROJECTS, "SELECT path, id, last_at FROM projects ORDER BY last_at DESC LIMIT 5000")     \
 	X(REQUEST_INSERT,                                                                          \
 	  "INSERT INTO requests(op_id, message, input_items, output_schema, arguments) "           \
 	  "VALUES(?, ?, ?, ?, ?)")                                                                 \

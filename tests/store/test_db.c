@@ -353,9 +353,9 @@ START_TEST(test_rollback)
 	db_setup(&f);
 	OK(ccp_db_begin(f.db, &db_err));
 	OK(ccp_op_insert(f.db, &row, &request, &db_err));
-	ck_assert_int_eq(ccp_op_get_request(f.db, "a", &(struct ccp_op_request){ 0 }, NULL) >= 0, 1);
 	ccp_db_rollback(f.db);
-	db_expect(f.path, "SELECT (SELECT count(*) FROM operations), (SELECT count(*) FROM requests)",
+	db_expect(f.path,
+		  "SELECT (SELECT count(*) FROM operations), (SELECT count(*) FROM requests)",
 		  "0|0\n");
 	db_insert(f.db, &row);
 	db_expect(f.path, "SELECT id FROM operations", "a\n");
@@ -442,8 +442,19 @@ static char *read_text(const char *path)
 	return text;
 }
 
-/* A released schema is never edited: later versions are added to the list of migrations. Until the first
- * release, CCP_WRITE_SCHEMA=1 writes the file anew. */
+/* Where they part; both texts are too long for a message. */
+static void check_same_text(const char *a, const char *b)
+{
+	size_t same = 0;
+
+	while (a[same] && a[same] == b[same])
+		same++;
+	ck_assert_msg(a[same] == b[same], "the program has:\n%.200s\nthe file has:\n%.200s",
+		      a + same, b + same);
+}
+
+/* A released schema is never edited: later versions are added to the list of migrations. Until the
+ * first release, CCP_WRITE_SCHEMA=1 writes the file anew. */
 START_TEST(test_schema_1)
 {
 	struct db_fixture f;
@@ -460,7 +471,7 @@ START_TEST(test_schema_1)
 		fclose(out);
 	}
 	stored = read_text(SCHEMA_FILE);
-	ck_assert_str_eq(now, stored);
+	check_same_text(now, stored);
 
 	path = ccp_asprintf("%s/old.sqlite3", f.dir);
 	db_exec(path, stored);
@@ -468,7 +479,7 @@ START_TEST(test_schema_1)
 	f.db = db_open(path, CCP_DB_WRITE);
 	db_insert(f.db, &row);
 	later = dump_schema(path);
-	ck_assert_str_eq(later, stored);
+	check_same_text(later, stored);
 	free(path);
 	free(now);
 	free(stored);

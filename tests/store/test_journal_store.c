@@ -10,9 +10,15 @@
 static struct ccp_journal_row journal_row(const char *text, const char *data)
 {
 	return (struct ccp_journal_row){
-		.at = 10,	       .op_id = "op",	 .thread_id = "t",
-		.turn_id = "1",	       .item_id = "i",	 .category = "warning",
-		.severity = "warning", .progress = 1,	 .text = (char *)text,
+		.at = 10,
+		.op_id = "op",
+		.thread_id = "t",
+		.turn_id = "1",
+		.item_id = "i",
+		.category = "warning",
+		.severity = "warning",
+		.progress = 1,
+		.text = (char *)text,
 		.data = (char *)data,
 	};
 }
@@ -75,7 +81,7 @@ START_TEST(test_round_trip)
 	got = newest(f.db);
 	want.id = 1;
 #define TEXT(name) ck_assert_pstr_eq(want.name, got.name);
-#define INT(name) ck_assert_int_eq(want.name, got.name);
+#define INT(name)  ck_assert_int_eq(want.name, got.name);
 	CCP_JOURNAL_COLUMNS(TEXT, INT)
 #undef TEXT
 #undef INT
@@ -150,7 +156,8 @@ START_TEST(test_redaction)
 	ck_assert_str_eq(got.text, "use [redacted] there");
 	ck_assert_str_eq(got.data, "{\"token\":12,\"line\":\"a\\n[redacted]\"}");
 	ccp_journal_row_done(&got);
-	db_expect(f.path, "SELECT count(*) FROM journal WHERE text LIKE '%ghp%' OR data LIKE '%ghp%'",
+	db_expect(f.path,
+		  "SELECT count(*) FROM journal WHERE text LIKE '%ghp%' OR data LIKE '%ghp%'",
 		  "0\n");
 	free(filler);
 	free(text);
@@ -158,7 +165,8 @@ START_TEST(test_redaction)
 }
 END_TEST
 
-/* Marks are longer than short secrets: data that grew over the bound must not be cut into half a document. */
+/* Marks are longer than short secrets: data that grew over the bound must not be cut into half a
+ * document. */
 START_TEST(test_redaction_grows)
 {
 	struct db_fixture f;

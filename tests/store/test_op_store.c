@@ -25,7 +25,7 @@ static struct ccp_op full_row(struct names *names, int round)
 
 	names->n = 0;
 #define TEXT(name) op.name = next_text(names, #name, round);
-#define INT(name) op.name = ++number;
+#define INT(name)  op.name = ++number;
 	CCP_OP_FIXED_COLUMNS(TEXT, INT)
 	CCP_OP_STATE_COLUMNS(TEXT, INT)
 #undef TEXT
@@ -36,23 +36,22 @@ static struct ccp_op full_row(struct names *names, int round)
 static void check_same_fixed(const struct ccp_op *a, const struct ccp_op *b)
 {
 #define TEXT(name) ck_assert_pstr_eq(a->name, b->name);
-#define INT(name) ck_assert_int_eq(a->name, b->name);
+#define INT(name)  ck_assert_int_eq(a->name, b->name);
 	CCP_OP_FIXED_COLUMNS(TEXT, INT)
 }
 
-static void check_same_state(const struct ccp_op *a, const struct ccp_op *b)
-{
-	CCP_OP_STATE_COLUMNS(TEXT, INT)
+static void check_same_state(const struct ccp_op *a,
+			     const struct ccp_op *b){ CCP_OP_STATE_COLUMNS(TEXT, INT)
 #undef TEXT
 #undef INT
 }
 
 START_TEST(test_round_trip)
 {
-	const struct ccp_op_request request = {
-		.message = "m\xc3\xa4", .input_items = "[1]", .output_schema = "{\"a\":1}",
-		.arguments = "{}"
-	};
+	const struct ccp_op_request request = { .message = "m\xc3\xa4",
+						.input_items = "[1]",
+						.output_schema = "{\"a\":1}",
+						.arguments = "{}" };
 	struct db_fixture f;
 	struct names names;
 	struct ccp_op want = full_row(&names, 1);
@@ -122,7 +121,8 @@ START_TEST(test_unique)
 {
 	const struct ccp_op_request request = { .message = "m" };
 	struct db_fixture f;
-	struct ccp_op a = db_op_row("a"), b = db_op_row("b"), c = db_op_row("c"), d = db_op_row("d");
+	struct ccp_op a = db_op_row("a"), b = db_op_row("b"), c = db_op_row("c"),
+		      d = db_op_row("d");
 
 	db_setup(&f);
 	a.client_request_id = b.client_request_id = "same";
@@ -261,7 +261,9 @@ START_TEST(test_by_turn)
 		char *id, *thread, *turn;
 		int active;
 	} rows[] = {
-		{ "old", "t", "1", 0 },	  { "live", "t", "2", 1 }, { "newest", "t", "3", 0 },
+		{ "old", "t", "1", 0 },
+		{ "live", "t", "2", 1 },
+		{ "newest", "t", "3", 0 },
 		{ "elsewhere", "u", "1", 0 },
 	};
 	struct db_fixture f;
@@ -381,8 +383,8 @@ START_TEST(test_queue_exclusion)
 }
 END_TEST
 
-/* Messages to one thread go in the order in which they came, whatever their priority, also when the first has
- * to wait for a point in time. */
+/* Messages to one thread go in the order in which they came, whatever their priority, also when the
+ * first has to wait for a point in time. */
 START_TEST(test_queue_thread_fifo)
 {
 	static const struct queued rows[] = {

@@ -20,9 +20,17 @@ static struct ccp_turn_row read_turn(struct ccp_db *db, const char *thread, cons
 START_TEST(test_round_trip)
 {
 	const struct ccp_turn_row want = {
-		.thread_id = "t",	.turn_id = "1",		.op_id = "op",	      .status = "running",
-		.error = "{\"e\":1}",	.usage = "{\"u\":1}",	.live_text = "words", .instance = "i",
-		.started_at = 1,	.updated_at = 2,	.completed_at = 0,
+		.thread_id = "t",
+		.turn_id = "1",
+		.op_id = "op",
+		.status = "running",
+		.error = "{\"e\":1}",
+		.usage = "{\"u\":1}",
+		.live_text = "words",
+		.instance = "i",
+		.started_at = 1,
+		.updated_at = 2,
+		.completed_at = 0,
 	};
 	struct db_fixture f;
 	_cleanup_turn_row_ struct ccp_turn_row got = { 0 };
@@ -31,7 +39,7 @@ START_TEST(test_round_trip)
 	OK(ccp_turn_put(f.db, &want, &db_err));
 	got = read_turn(f.db, "t", "1");
 #define TEXT(name) ck_assert_pstr_eq(want.name, got.name);
-#define INT(name) ck_assert_int_eq(want.name, got.name);
+#define INT(name)  ck_assert_int_eq(want.name, got.name);
 	CCP_TURN_COLUMNS(TEXT, INT)
 #undef TEXT
 #undef INT

@@ -47,17 +47,28 @@ END_TEST
 static struct ccp_worker_row worker_row(const char *id, int64_t epoch, const char *role)
 {
 	return (struct ccp_worker_row){
-		.id = (char *)id,     .epoch = epoch,	 .role = (char *)role, .status = "running",
-		.pid = 11,	      .start_time = 12,	 .boot_id = "boot",    .version = "v",
-		.started_at = 13,     .heartbeat_at = 14, .stopped_at = 15,    .instance = "i",
-		.app_server = "{}",   .last_error = "e",
+		.id = (char *)id,
+		.epoch = epoch,
+		.role = (char *)role,
+		.status = "running",
+		.pid = 11,
+		.start_time = 12,
+		.boot_id = "boot",
+		.version = "v",
+		.started_at = 13,
+		.heartbeat_at = 14,
+		.stopped_at = 15,
+		.instance = "i",
+		.app_server = "{}",
+		.last_error = "e",
 	};
 }
 
 START_TEST(test_workers)
 {
 	struct db_fixture f;
-	struct ccp_worker_row one = worker_row("one", 1, "worker"), two = worker_row("two", 2, "inline"),
+	struct ccp_worker_row one = worker_row("one", 1, "worker"),
+			      two = worker_row("two", 2, "inline"),
 			      look = worker_row("look", 3, "observe"), got = { 0 };
 
 	db_setup(&f);
@@ -68,7 +79,7 @@ START_TEST(test_workers)
 	OK(ccp_worker_put(f.db, &one, &db_err));
 	ck_assert_int_eq(ccp_worker_latest(f.db, &got, &db_err), 1);
 #define TEXT(name) ck_assert_pstr_eq(two.name, got.name);
-#define INT(name) ck_assert_int_eq(two.name, got.name);
+#define INT(name)  ck_assert_int_eq(two.name, got.name);
 	CCP_WORKER_COLUMNS(TEXT, INT)
 #undef TEXT
 #undef INT
@@ -90,9 +101,16 @@ END_TEST
 START_TEST(test_instances)
 {
 	struct ccp_instance_row want = {
-		.id = "i",	      .pid = 1,	       .start_time = 2,	.boot_id = "b",
-		.pid_namespace = 3,   .epoch = 4,      .user_agent = "ua", .started_at = 5,
-		.ended_at = 0,	      .end_reason = NULL,
+		.id = "i",
+		.pid = 1,
+		.start_time = 2,
+		.boot_id = "b",
+		.pid_namespace = 3,
+		.epoch = 4,
+		.user_agent = "ua",
+		.started_at = 5,
+		.ended_at = 0,
+		.end_reason = NULL,
 	};
 	struct ccp_instance_row got = { 0 };
 	struct db_fixture f;
@@ -105,7 +123,7 @@ START_TEST(test_instances)
 	OK(ccp_instance_put(f.db, &want, &db_err));
 	ck_assert_int_eq(ccp_instance_get(f.db, "i", &got, &db_err), 1);
 #define TEXT(name) ck_assert_pstr_eq(want.name, got.name);
-#define INT(name) ck_assert_int_eq(want.name, got.name);
+#define INT(name)  ck_assert_int_eq(want.name, got.name);
 	CCP_INSTANCE_COLUMNS(TEXT, INT)
 #undef TEXT
 #undef INT
@@ -120,8 +138,13 @@ END_TEST
 static void add_command(struct ccp_db *db, const char *id)
 {
 	const struct ccp_command command = {
-		.id = (char *)id, .kind = "interrupt", .status = "queued", .op_id = "op",
-		.args = "{}",	  .created_at = 1,     .updated_at = 1,
+		.id = (char *)id,
+		.kind = "interrupt",
+		.status = "queued",
+		.op_id = "op",
+		.args = "{}",
+		.created_at = 1,
+		.updated_at = 1,
 	};
 
 	OK(ccp_command_insert(db, &command, &db_err));

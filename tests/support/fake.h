@@ -1,37 +1,42 @@
 /*
- * The fake `codex app-server`: a real child process for tests, speaking as Codex 0.169 does on
- *stdio.
+ * The fake `codex app-server`: a real child process for tests, speaking as Codex 0.169 does on stdio.
  *
  *	fake-appserver app-server
  *
  * It behaves well unless told otherwise by its environment:
  *
  *	CCP_FAKE_VERSION=0.169.0	what it calls itself in userAgent
- *	CCP_FAKE_LOG=FILE		append "METHOD params" for each request and notification
- *received CCP_FAKE_STATE=DIR		keep threads in files: another process finds them again, a
- *turn that was cut is `interrupted`, a thread in use elsewhere is refused CCP_FAKE_TURN_MS=N
- *how long a turn runs before its report; -1: until `finish` or interrupt CCP_FAKE_STREAM_BYTES=N
- *at least this many bytes of report, in deltas of 64
+ *	CCP_FAKE_LOG=FILE		append "METHOD params" for each request and notification received,
+ *					"answer message" for each answer, and "running-turns N" whenever
+ *					a turn starts
+ *	CCP_FAKE_STATE=DIR		keep threads in files: another process finds them again, a turn that
+ *					was cut is `interrupted`, a thread in use elsewhere is refused
+ *	CCP_FAKE_TURN_MS=N		how long a turn runs before its report; -1: until `finish` or
+ *					interrupt
+ *	CCP_FAKE_STREAM_BYTES=N		at least this many bytes of report, in deltas of 64
  *	CCP_FAKE_OVERLOAD=N		the first N turn/start are refused with -32001
  *	CCP_FAKE_EARLY=1		notifications of a request come before its answer
  *	CCP_FAKE_DIE_BEFORE=METHOD	SIGKILL on receiving METHOD, with nothing done,
- *	CCP_FAKE_DIE_AFTER=METHOD	or right after its answer; once per CCP_FAKE_STATE when that
- *is set CCP_FAKE_DROP=METHOD		do it, but never answer CCP_FAKE_SCRIPT=FILE
- *lines, in order; whatever comes meanwhile gets the usual behaviour:
+ *	CCP_FAKE_DIE_AFTER=METHOD	or right after its answer; of a notification: instead of sending it,
+ *					or right after; once per CCP_FAKE_STATE when that is set
+ *	CCP_FAKE_DROP=METHOD		do it, but never answer
+ *	CCP_FAKE_SCRIPT=FILE		lines, in order; whatever comes meanwhile gets the usual behaviour:
  *
- *	expect METHOD [NAME ...]	until METHOD comes; params.NAME is $NAME from now on, its id
- *is $id default				answer it as usual (sets $turnId after turn/start)
+ *	once				the rest is for the first process of this CCP_FAKE_STATE only
+ *	expect METHOD [NAME ...]	until METHOD comes; params.NAME is $NAME from now on, its id is $id
+ *	default				answer it as usual (sets $turnId after turn/start)
  *	reply JSON | error CODE TEXT | overload
  *	notify JSON | request JSON	a whole message; $name stands for a captured value as JSON
  *	expect-answer			until the last `request` was answered; its result is $answer
- *	finish [STATUS]			end every running turn: completed (default), failed,
- *interrupted delay MS | garbage TEXT | long BYTES | stderr TEXT
+ *	finish [STATUS]			end every running turn: completed (default), failed, interrupted
+ *	await FILE			until FILE exists: the test says when
+ *	delay MS | garbage TEXT | long BYTES | stderr TEXT
+ *	garble METHOD			the next notification of METHOD arrives as garbage
  *	term ignore | term default	what SIGTERM does; else it ends the process with status 0
  *	hang				never read or write again, end of input included
  *	die [STATUS | SIGKILL | SIGTERM | SIGSEGV]
  *
- * After the last line it goes on well-behaved. A script that is wrong ends the process with
- *status 70.
+ * After the last line it goes on well-behaved. A script that is wrong ends the process with status 70.
  */
 #pragma once
 
@@ -42,8 +47,7 @@
 #define FAKE_INVALID (-32600)
 
 struct fake {
-	json_t *threads; /* loaded ones: id -> {thread, settings, endsAt}; the turns hold all items
-			  */
+	json_t *threads; /* loaded ones: id -> {thread, settings, endsAt}; turns hold all items */
 	json_t *later;   /* notifications that follow the answer being made */
 	const char *state;
 	int overloads;
@@ -51,7 +55,7 @@ struct fake {
 	struct ccp_strbuf in;
 	json_t *vars;    /* of the script */
 	json_t *message; /* what `expect` waited for */
-	bool answered;   /* the last `request` */
+	char *garble;    /* the notification that is to arrive as garbage, or NULL */
 };
 
 /* fake_threads.c: one row a method. Returns the result, or NULL with the error filled in. */
@@ -75,6 +79,10 @@ void fake_serve(struct fake *f, bool (*enough)(struct fake *f, json_t *message, 
 void fake_default(struct fake *f, json_t *message);
 void fake_write(const char *text, size_t len);
 void fake_send(json_t *message);
+/* A line of CCP_FAKE_LOG. */
+void fake_log(const char *what, const json_t *value);
+/* Whether this is the first time in this CCP_FAKE_STATE; always, when there is none. */
+bool fake_first(const struct fake *f, const char *name);
 
 /* fake_script.c */
 void fake_script(struct fake *f, const char *path);

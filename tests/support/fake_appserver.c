@@ -55,33 +55,48 @@ void fake_notify(struct fake *f, const char *method, json_t *params)
 						  params, "emittedAtMs", (json_int_t)fake_now()));
 }
 
+bool fake_first(const struct fake *f, const char *name)
+{
+	_cleanup_free_ char *marker = f->state ? ccp_asprintf("%s/%s", f->state, name) : NULL;
+	FILE *file = marker ? fopen(marker, "wxe") : NULL;
+
+	if (file)
+		fclose(file);
+	return !marker || file;
+}
+
+/* Whether this is the time for what the variable names. */
+static bool is_due(struct fake *f, const char *variable, const char *method)
+{
+	const char *wanted = getenv(variable);
+
+	return wanted && strcmp(wanted, method) == 0 && fake_first(f, variable);
+}
+
+static void send_notification(struct fake *f, json_t *message)
+{
+	const char *method = ccp_json_str(message, "method");
+
+	if (is_due(f, "CCP_FAKE_DIE_BEFORE", method))
+		raise(SIGKILL);
+	if (ccp_streq(f->garble, method)) {
+		fake_write("{\"method\": garbled\n", 19);
+		free(TAKE_PTR(f->garble));
+	} else {
+		fake_send(message);
+	}
+	if (is_due(f, "CCP_FAKE_DIE_AFTER", method))
+		raise(SIGKILL);
+}
+
 static void send_later(struct fake *f)
 {
 	json_t *message;
 	size_t i;
 
 	json_array_foreach (f->later, i, message)
-		fake_send(message);
+		send_notification(f, message);
 	json_array_clear(f->later);
-}
-
-/* Whether this is the time for what the variable names: once per state directory. */
-static bool is_due(struct fake *f, const char *variable, const char *method)
-{
-	const char *wanted = getenv(variable);
-	_cleanup_free_ char *marker = NULL;
-	FILE *file;
-
-	if (!wanted || strcmp(wanted, method) != 0)
-		return false;
-	if (!f->state)
-		return true;
-	marker = ccp_asprintf("%s/%s", f->state, variable);
-	file = fopen(marker, "wx");
-	if (!file)
-		return false;
-	fclose(file);
-	return true;
 }
 
 void fake_default(struct fake *f, json_t *message)
@@ -107,16 +122,16 @@ void fake_default(struct fake *f, json_t *message)
 	send_later(f);
 }
 
-static void log_message(json_t *message)
+void fake_log(const char *what, const json_t *value)
 {
-	const char *path = getenv("CCP_FAKE_LOG"), *method = ccp_json_str(message, "method");
-	_cleanup_free_ char *params = NULL;
-	FILE *file = path && method ? fopen(path, "ae") : NULL;
+	const char *path = getenv("CCP_FAKE_LOG");
+	_cleanup_free_ char *text = NULL;
+	FILE *file = path ? fopen(path, "ae") : NULL;
 
 	if (!file)
 		return;
-	params = json_dumps(json_object_get(message, "params"), JSON_COMPACT | JSON_ENCODE_ANY);
-	fprintf(file, "%s %s\n", method, params ? params : "{}");
+	text = json_dumps(value, JSON_COMPACT | JSON_ENCODE_ANY);
+	fprintf(file, "%s %s\n", what, text ? text : "{}");
 	fclose(file);
 }
 
@@ -136,7 +151,7 @@ static void take_line(struct server *s, const char *line, size_t len)
 		fprintf(stderr, "not JSON: %.*s\n", (int)CCP_MIN(len, 100u), line);
 		return;
 	}
-	log_message(message);
+	fake_log(method ? method : "answer", method ? json_object_get(message, "params") : message);
 	if (method && is_due(s->f, "CCP_FAKE_DIE_BEFORE", method))
 		raise(SIGKILL);
 	s->done = s->enough && s->enough(s->f, message, s->data);

@@ -37,7 +37,7 @@ static json_t *expand(struct fake *f, const char *text)
 		json = json_dumps(json_object_get(f->vars, name), JSON_ENCODE_ANY | JSON_COMPACT);
 		ccp_strbuf_append(&sb, json ? json : "null");
 	}
-	value = json_loads(ccp_strbuf_str(&sb), JSON_DECODE_ANY, NULL);
+	value = json_loads(ccp_strbuf_str(&sb), JSON_DECODE_ANY | JSON_ALLOW_NUL, NULL);
 	if (!value)
 		wrong(text, "not JSON");
 	return value;
@@ -152,9 +152,27 @@ static void do_garbage(struct fake *f, char *args)
 
 static void do_long(struct fake *f, char *args)
 {
-	for (int i = atoi(args); i > 0; i--)
-		fake_write("x", 1);
-	fake_write("\n", 1);
+	size_t len = (size_t)atol(args);
+	_cleanup_free_ char *text = malloc(len + 1);
+
+	memset(text, 'x', len);
+	text[len] = '\n';
+	fake_write(text, len + 1);
+}
+
+static void do_garble(struct fake *f, char *args)
+{
+	free(f->garble);
+	f->garble = strdup(args);
+}
+
+/* How soon a file that has appeared is seen. */
+#define AWAIT_MS 5
+
+static void do_await(struct fake *f, char *args)
+{
+	while (access(args, F_OK) < 0)
+		fake_serve(f, NULL, NULL, fake_now() + AWAIT_MS);
 }
 
 static void do_stderr(struct fake *f, char *args)
@@ -201,6 +219,7 @@ static const struct {
 	{ "garbage", do_garbage }, { "long", do_long },
 	{ "stderr", do_stderr },   { "term", do_term },
 	{ "hang", do_hang },       { "die", do_die },
+	{ "await", do_await },     { "garble", do_garble },
 };
 
 static void run_line(struct fake *f, char *line)
@@ -228,7 +247,9 @@ void fake_script(struct fake *f, const char *path)
 		wrong(path, "cannot be opened");
 	while (getline(&line, &size, file) > 0) {
 		line[strcspn(line, "\n")] = '\0';
-		if (*line && *line != '#')
+		if (strcmp(line, "once") == 0 && !fake_first(f, "script"))
+			break;
+		if (*line && *line != '#' && strcmp(line, "once") != 0)
 			run_line(f, line);
 	}
 	fclose(file);

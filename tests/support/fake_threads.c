@@ -321,6 +321,17 @@ static void keep_settings(json_t *entry, const json_t *params)
 	ccp_json_set(&kept, "reasoningEffort", mode && !effort ? json_null() : effort);
 }
 
+static void log_running(struct fake *f)
+{
+	json_auto_t *n = json_integer(0);
+	const char *id;
+	json_t *entry;
+
+	json_object_foreach (f->threads, id, entry)
+		json_integer_set(n, json_integer_value(n) + (active_turn(entry) != NULL));
+	fake_log("running-turns", n);
+}
+
 static json_t *turn_start(struct fake *f, const json_t *params, struct fake_error *error)
 {
 	const char *id = ccp_json_str(params, "threadId");
@@ -345,6 +356,7 @@ static json_t *turn_start(struct fake *f, const json_t *params, struct fake_erro
 			 "inProgress", "error", "startedAt", seconds_now(), "completedAt",
 			 "durationMs");
 	json_array_append_new(turns_of(entry), turn);
+	log_running(f);
 	json_object_set(f->vars, "turnId", turn_id);
 	keep_settings(entry, params);
 	set_status(f, entry, json_pack("{s:s, s:[]}", "type", "active", "activeFlags"));

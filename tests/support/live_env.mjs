@@ -110,7 +110,7 @@ export class LiveClient {
     const result = await this.mcp.callTool({ name: tool, arguments: args }, undefined, { timeout: CALL_TIMEOUT_MS, ...options });
     const answer = result.structuredContent;
     assert.ok(answer, `${tool} has no structuredContent: ${JSON.stringify(result)}`);
-    assert.equal(result.content[0].text, JSON.stringify(answer));
+    assert.deepEqual(JSON.parse(result.content[0].text), answer);
     assert.equal(result.isError ?? false, !answer.ok);
     this.checks.get(tool)(answer, tool);
     return answer;

@@ -8,8 +8,8 @@
 #define SECRET "ghp_abcdefghijklmnopqrstuvwxyz0123456789"
 
 /* `want` NULL: nothing is told. `data` NULL: not looked at. */
-static void check_note(int r, struct ccp_item_note *note, const char *category, const char *severity,
-		       const char *want, const char *data)
+static void check_note(int r, struct ccp_item_note *note, const char *category,
+		       const char *severity, const char *want, const char *data)
 {
 	ck_assert_int_eq(r, want != NULL);
 	if (want) {
@@ -45,8 +45,8 @@ START_TEST(test_command)
 		   "\"exitCode\":0,\"durationMs\":7,\"aggregatedOutput\":\"payload\"}",
 		   true, "command_status", "info", "command completed: make (exit 0)",
 		   "{\"status\":\"completed\",\"exitCode\":0,\"durationMs\":7,\"outputBytes\":7}");
-	check_item("{\"type\":\"commandExecution\",\"command\":\"make\\ncheck\",\"exitCode\":2}", true,
-		   "command_status", "warning", "command ended: make... (exit 2)", NULL);
+	check_item("{\"type\":\"commandExecution\",\"command\":\"make\\ncheck\",\"exitCode\":2}",
+		   true, "command_status", "warning", "command ended: make... (exit 2)", NULL);
 	check_item("{\"type\":\"commandExecution\"}", false, "command_status", "info",
 		   "command started: ?", "{}");
 }
@@ -83,11 +83,12 @@ START_TEST(test_items)
 	check_item("{\"type\":\"fileChange\",\"status\":\"completed\",\"changes\":[{\"path\":\"a\","
 		   "\"diff\":\"+payload\"},{\"path\":\"b\"},{},{\"path\":\"d\"}]}",
 		   true, "item_status", "info", "file change completed: 4 file(s) a, b, ?", NULL);
-	check_item("{\"type\":\"fileChange\",\"status\":\"failed\"}", true, "item_status", "warning",
-		   "file change failed: 0 file(s)", NULL);
-	check_item("{\"type\":\"mcpToolCall\",\"server\":\"s\",\"tool\":\"t\",\"status\":\"failed\","
-		   "\"arguments\":{\"x\":\"payload\"},\"result\":\"payload\"}",
-		   true, "item_status", "warning", "tool s/t: failed", NULL);
+	check_item("{\"type\":\"fileChange\",\"status\":\"failed\"}", true, "item_status",
+		   "warning", "file change failed: 0 file(s)", NULL);
+	check_item(
+		"{\"type\":\"mcpToolCall\",\"server\":\"s\",\"tool\":\"t\",\"status\":\"failed\","
+		"\"arguments\":{\"x\":\"payload\"},\"result\":\"payload\"}",
+		true, "item_status", "warning", "tool s/t: failed", NULL);
 	check_item("{\"type\":\"agentMessage\",\"text\":\"h\xc3\xa4llo\"}", true,
 		   "assistant_delta_summary", "info", "assistant message, 5 characters",
 		   "{\"deltaChars\":5}");
@@ -122,10 +123,11 @@ static void check_diff(const char *diff, const char *want, const char *data)
 
 START_TEST(test_diff)
 {
-	check_diff("diff --git a/x b/x\n--- a/x\n+++ b/x\n@@ -1,2 +1,3 @@\n same\n-old\n+new\n+++i;\n"
-		   "---i;\n\n--- /dev/null\n+++ b/y\n+last",
-		   "diff: 2 file(s), +3 -2 lines",
-		   "{\"fileMarkerCount\":2,\"addedLineCount\":3,\"removedLineCount\":2}");
+	check_diff(
+		"diff --git a/x b/x\n--- a/x\n+++ b/x\n@@ -1,2 +1,3 @@\n same\n-old\n+new\n+++i;\n"
+		"---i;\n\n--- /dev/null\n+++ b/y\n+last",
+		"diff: 2 file(s), +3 -2 lines",
+		"{\"fileMarkerCount\":2,\"addedLineCount\":3,\"removedLineCount\":2}");
 	check_diff("", "diff: 0 file(s), +0 -0 lines", NULL);
 	check_diff("\n", "diff: 0 file(s), +0 -0 lines", NULL);
 	check_diff(NULL, "diff: 0 file(s), +0 -0 lines", NULL);
@@ -161,12 +163,13 @@ START_TEST(test_events)
 		    "{\"step\":\"write\",\"status\":\"inProgress\"},"
 		    "{\"step\":\"test\",\"status\":\"pending\"}]}",
 		    "plan_step", "info", "step 2 of 3: write", NULL);
-	check_event("turn/plan/updated", "{\"plan\":[{\"step\":\"read\",\"status\":\"completed\"}]}",
-		    NULL, NULL, NULL, NULL);
+	check_event("turn/plan/updated",
+		    "{\"plan\":[{\"step\":\"read\",\"status\":\"completed\"}]}", NULL, NULL, NULL,
+		    NULL);
 	check_event("turn/plan/updated", "{}", NULL, NULL, NULL, NULL);
 	check_event("thread/closed", "{}", NULL, NULL, NULL, NULL);
 }
 END_TEST
 
-CCP_TEST_MAIN("item_note", test_command, test_command_clipped, test_items, test_reasoning, test_diff,
-	      test_events)
+CCP_TEST_MAIN("item_note", test_command, test_command_clipped, test_items, test_reasoning,
+	      test_diff, test_events)

@@ -145,7 +145,8 @@ START_TEST(test_whole_way)
 	ck_assert_int_eq(op.completed_at, 9000);
 	ck_assert_int_eq(op.version, 5);
 	ccp_op_done(&op);
-	db_expect(f.db.path, "SELECT at, op_id, thread_id, turn_id, category, progress, text FROM journal",
+	db_expect(f.db.path,
+		  "SELECT at, op_id, thread_id, turn_id, category, progress, text FROM journal",
 		  "5000|a|||operation_status|0|queued -> thread_start_sent\n"
 		  "6000|a|t||operation_status|0|thread_start_sent -> turn_start_sent\n"
 		  "6000|a|t|1|operation_status|0|turn_start_sent -> running\n"
@@ -233,9 +234,9 @@ START_TEST(test_no_operation)
 	struct ccp_op_outcome outcome = { .effects = 77 };
 
 	setup(&f);
-	ck_assert_int_eq(ccp_op_apply(f.db.db, &f.clock.clock, "none", CCP_OP_CLAIM, NULL, &outcome,
-				      NULL),
-			 CODEXCP_E_INVALID_ARGUMENT);
+	ck_assert_int_eq(
+		ccp_op_apply(f.db.db, &f.clock.clock, "none", CCP_OP_CLAIM, NULL, &outcome, NULL),
+		CODEXCP_E_INVALID_ARGUMENT);
 	ck_assert_uint_eq(outcome.effects, 77);
 	done(&f);
 }
@@ -279,7 +280,8 @@ START_TEST(test_queued)
 	/* Backoff is half of the time so far, and up to a quarter of it more. */
 	check_queued(CCP_OP_TRANSIENT, NULL, "retry_after_worker_error", 10000, 12500, 1);
 	check_queued(CCP_OP_OVERLOADED, NULL, "app_server_overloaded", 10000, 12500, 1);
-	check_queued(CCP_OP_APP_SERVER_UNAVAILABLE, NULL, "app_server_unavailable", 10000, 12500, 0);
+	check_queued(CCP_OP_APP_SERVER_UNAVAILABLE, NULL, "app_server_unavailable", 10000, 12500,
+		     0);
 	check_queued(CCP_OP_THREAD_BUSY, NULL, "thread_slot_limit", 1000, 1000, 0);
 	check_queued(CCP_OP_THREAD_ELSEWHERE, NULL, "thread_open_elsewhere", 1000, 1000, 0);
 	check_queued(CCP_OP_THREAD_BUSY, "finer", "finer", 1000, 1000, 0);
@@ -363,7 +365,8 @@ START_TEST(test_errors)
 	ck_assert_str_eq(op.error_class, "badRequest");
 	ck_assert_int_eq(op.error_retryable, 0);
 	ccp_op_done(&op);
-	db_expect(f.db.path, "SELECT json_extract(data, '$.errorCode') FROM journal ORDER BY id DESC LIMIT 1",
+	db_expect(f.db.path,
+		  "SELECT json_extract(data, '$.errorCode') FROM journal ORDER BY id DESC LIMIT 1",
 		  "CODEX_SEND_FAILED\n");
 	done(&f);
 }
@@ -470,7 +473,8 @@ START_TEST(test_keep_thread)
 }
 END_TEST
 
-/* The sandbox that is in force decides whether a turn may run twice, not the one that was asked for. */
+/* The sandbox that is in force decides whether a turn may run twice, not the one that was asked
+ * for. */
 START_TEST(test_power_loss)
 {
 	struct fixture f;
@@ -535,7 +539,7 @@ START_TEST(test_crashes)
 }
 END_TEST
 
-CCP_TEST_MAIN("op_apply", test_claim, test_whole_way, test_fence, test_unmatched,
-	      test_no_operation, test_queued, test_backoff_bounds, test_attempts_run_out,
-	      test_errors, test_success_clears_error, test_interrupt, test_forget_thread,
-	      test_keep_thread, test_power_loss, test_crashes)
+CCP_TEST_MAIN("op_apply", test_claim, test_whole_way, test_fence, test_unmatched, test_no_operation,
+	      test_queued, test_backoff_bounds, test_attempts_run_out, test_errors,
+	      test_success_clears_error, test_interrupt, test_forget_thread, test_keep_thread,
+	      test_power_loss, test_crashes)

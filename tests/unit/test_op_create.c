@@ -84,7 +84,8 @@ static struct ccp_submitted submit(struct fixture *f, const struct asked *asked)
 
 static void count(const struct fixture *f, const char *want)
 {
-	db_expect(f->db.path, "SELECT (SELECT count(*) FROM operations), (SELECT count(*) FROM requests)",
+	db_expect(f->db.path,
+		  "SELECT (SELECT count(*) FROM operations), (SELECT count(*) FROM requests)",
 		  want);
 }
 
@@ -116,8 +117,8 @@ START_TEST(test_submit)
 }
 END_TEST
 
-/* The same request again is the same operation, also when the prompt check would refuse it, also when it has
- * ended. */
+/* The same request again is the same operation, also when the prompt check would refuse it, also
+ * when it has ended. */
 START_TEST(test_replay)
 {
 	struct fixture f;
@@ -283,8 +284,10 @@ START_TEST(test_similar)
 	other = submit(&f, &near);
 	ck_assert_uint_eq(json_array_size(other.similar), 1);
 	ck_assert_str_eq(ccp_json_str(json_array_get(other.similar, 0), "operationId"), got.id);
-	ck_assert_int_ge(ccp_json_int(json_array_get(other.similar, 0), "similarityPercent", 0), 90);
-	ck_assert_int_lt(ccp_json_int(json_array_get(other.similar, 0), "similarityPercent", 0), 100);
+	ck_assert_int_ge(ccp_json_int(json_array_get(other.similar, 0), "similarityPercent", 0),
+			 90);
+	ck_assert_int_lt(ccp_json_int(json_array_get(other.similar, 0), "similarityPercent", 0),
+			 100);
 	ccp_submitted_done(&other);
 	other = submit(&f, &far);
 	ck_assert_ptr_null(other.similar);
@@ -415,6 +418,6 @@ START_TEST(test_race)
 }
 END_TEST
 
-CCP_TEST_MAIN("op_create", test_submit, test_replay, test_conflict, test_find_request,
-	      test_meaning, test_duplicate, test_resource_keys, test_similar, test_similar_bound,
+CCP_TEST_MAIN("op_create", test_submit, test_replay, test_conflict, test_find_request, test_meaning,
+	      test_duplicate, test_resource_keys, test_similar, test_similar_bound,
 	      test_continue_completed, test_race)

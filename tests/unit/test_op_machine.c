@@ -16,8 +16,13 @@ struct walk {
 typedef void (*walk_fn)(const struct walk *w, void *data);
 
 static const int64_t attempts[] = {
-	0, 1, CCP_OP_MAX_ATTEMPTS - 1, CCP_OP_MAX_ATTEMPTS, CCP_OP_MAX_OVERLOADS - 1,
-	CCP_OP_MAX_OVERLOADS, 1000,
+	0,
+	1,
+	CCP_OP_MAX_ATTEMPTS - 1,
+	CCP_OP_MAX_ATTEMPTS,
+	CCP_OP_MAX_OVERLOADS - 1,
+	CCP_OP_MAX_OVERLOADS,
+	1000,
 };
 static const int64_t crashes[] = { 0, 1, CCP_OP_MAX_CRASHES - 1, CCP_OP_MAX_CRASHES, 1000 };
 
@@ -93,8 +98,8 @@ static void check_sound(const struct walk *w, void *data)
 	CHECK(w, !(d->effects & CCP_EFFECT_SEND_INTERRUPT) || d->next == IS(RUNNING));
 	CHECK(w, !!(d->effects & CCP_EFFECT_LOOK_UP) ==
 			 (d->next == IS(LOOKING_UP) && w->event != CCP_OP_INTERRUPT));
-	/* Who waits is queued or looks again; attempts are given back, and threads forgotten, on the way to
-	 * the queue only. */
+	/* Who waits is queued or looks again; attempts are given back, and threads forgotten, on
+	 * the way to the queue only. */
 	CHECK(w, !(d->effects & (CCP_EFFECT_WAIT_BACKOFF | CCP_EFFECT_WAIT_SHORT)) ||
 			 d->next == IS(QUEUED) || d->next == IS(LOOKING_UP));
 	CHECK(w, !(d->effects & (CCP_EFFECT_FREE_ATTEMPT | CCP_EFFECT_FORGET_THREAD)) ||
@@ -146,7 +151,8 @@ static void check_interrupt(const struct walk *w, void *data)
 	}
 	if (w->event == CCP_OP_INTERRUPT && is_live(w->step))
 		CHECK(w, w->d.effects & CCP_EFFECT_SEND_INTERRUPT);
-	/* A wish is not forgotten: it is passed on as soon as the turn is known, and no turn is begun. */
+	/* A wish is not forgotten: it is passed on as soon as the turn is known, and no turn is
+	 * begun. */
 	if (!w->facts.interrupt_asked)
 		return;
 	if (w->event == CCP_OP_TURN_STARTED && w->d.matched)
@@ -226,10 +232,9 @@ static void check_bounds(const struct walk *w, void *data)
 	    (w->event == CCP_OP_TRANSIENT || w->event == CCP_OP_OUTCOME_UNKNOWN))
 		CHECK(w, w->facts.attempt >= CCP_OP_MAX_ATTEMPTS);
 	/* What counts as an attempt ends one day; what is free does not depend on the count. */
-	if (w->d.matched && w->d.next == IS(QUEUED) &&
-	    !(w->d.effects & CCP_EFFECT_FREE_ATTEMPT)) {
+	if (w->d.matched && w->d.next == IS(QUEUED) && !(w->d.effects & CCP_EFFECT_FREE_ATTEMPT)) {
 		CHECK(w, w->facts.attempt < (w->event == CCP_OP_OVERLOADED ? CCP_OP_MAX_OVERLOADS
-									  : CCP_OP_MAX_ATTEMPTS));
+									   : CCP_OP_MAX_ATTEMPTS));
 		CHECK(w, w->d.effects & CCP_EFFECT_WAIT_BACKOFF);
 	}
 }
@@ -281,7 +286,8 @@ START_TEST(test_path)
 	} rows[] = {
 		{ CCP_OP_CLAIM, IS(CLAIMED), CCP_EFFECT_START_APP_SERVER },
 		{ CCP_OP_APP_SERVER_READY, IS(THREAD_SENT), CCP_EFFECT_SEND_THREAD },
-		{ CCP_OP_THREAD_READY, IS(TURN_SENT), CCP_EFFECT_SEND_TURN | CCP_EFFECT_CLEAN_STEP },
+		{ CCP_OP_THREAD_READY, IS(TURN_SENT),
+		  CCP_EFFECT_SEND_TURN | CCP_EFFECT_CLEAN_STEP },
 		{ CCP_OP_TURN_STARTED, IS(RUNNING), CCP_EFFECT_CLEAN_STEP },
 		{ CCP_OP_APPROVAL_OPENED, IS(WAITING_FOR_APPROVAL), 0 },
 		{ CCP_OP_INPUT_OPENED, IS(WAITING_FOR_USER_INPUT), 0 },
@@ -337,10 +343,10 @@ START_TEST(test_all_used)
 	ck_assert_uint_eq(used.events, (1u << ccp_op_event_count()) - 1);
 	ck_assert_uint_eq(used.steps, (1u << ccp_step_count()) - 1);
 	/* The limits' reasons are the scheduler's own. */
-	ck_assert_uint_eq(used.reasons,
-			  1u << CCP_QUEUED_WORKER | 1u << CCP_QUEUED_THREAD |
-				  1u << CCP_QUEUED_ELSEWHERE | 1u << CCP_QUEUED_APP_SERVER |
-				  1u << CCP_QUEUED_OVERLOAD | 1u << CCP_QUEUED_RETRY);
+	ck_assert_uint_eq(used.reasons, 1u << CCP_QUEUED_WORKER | 1u << CCP_QUEUED_THREAD |
+						1u << CCP_QUEUED_ELSEWHERE |
+						1u << CCP_QUEUED_APP_SERVER |
+						1u << CCP_QUEUED_OVERLOAD | 1u << CCP_QUEUED_RETRY);
 }
 END_TEST
 
@@ -391,7 +397,8 @@ START_TEST(test_page_is_current)
 	ck_assert_ptr_nonnull(file);
 	ck_assert_int_gt(getdelim(&stored, &size, '\0', file), 0);
 	fclose(file);
-	ck_assert_str_eq(stored, page);
+	/* Too long for a message. */
+	ck_assert_msg(strcmp(stored, page) == 0, "run this test with CCP_WRITE_DOCS=1");
 	free(stored);
 	free(page);
 }

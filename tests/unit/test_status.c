@@ -24,7 +24,8 @@ START_TEST(test_rows)
 	}
 	ck_assert_uint_eq(ccp_step_row(CCP_STEP_IS_QUEUED)->flags, 0);
 	ck_assert_str_eq(ccp_step_row(CCP_STEP_IS_LOOKING_UP)->status, "running");
-	ck_assert_str_eq(ccp_step_row(CCP_STEP_IS_UNKNOWN)->status, "unknown_after_app_server_exit");
+	ck_assert_str_eq(ccp_step_row(CCP_STEP_IS_UNKNOWN)->status,
+			 "unknown_after_app_server_exit");
 }
 END_TEST
 

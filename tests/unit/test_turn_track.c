@@ -42,8 +42,8 @@ static void event(struct fixture *f, const char *method, json_t *params)
 static void delta(struct fixture *f, const char *item, const char *text)
 {
 	event(f, "item/agentMessage/delta",
-	      json_pack("{s:s,s:s,s:s,s:s}", "threadId", "t", "turnId", "1", "itemId", item, "delta",
-			text));
+	      json_pack("{s:s,s:s,s:s,s:s}", "threadId", "t", "turnId", "1", "itemId", item,
+			"delta", text));
 }
 
 /* Steals item. */
@@ -80,7 +80,7 @@ static void expect(const struct fixture *f, const char *sql, const char *want)
 }
 
 #define MESSAGES "SELECT turn_id, item_id, role, phase, text FROM messages ORDER BY id"
-#define TURN	 "SELECT turn_id, op_id, status, live_text FROM turns"
+#define TURN     "SELECT turn_id, op_id, status, live_text FROM turns"
 
 START_TEST(test_stream)
 {
@@ -139,7 +139,8 @@ START_TEST(test_end)
 	completed(&f, message("m2", "final_answer", "Done."));
 	end_turn(&f, "completed");
 	flush(&f);
-	expect(&f, "SELECT status, live_text, usage, started_at, completed_at, updated_at FROM turns",
+	expect(&f,
+	       "SELECT status, live_text, usage, started_at, completed_at, updated_at FROM turns",
 	       "completed||{\"total\":{\"totalTokens\":5}}|1000|3000|3000\n");
 	/* The summary names the item again: one row. */
 	expect(&f, MESSAGES, "1|m2|assistant|final_answer|Done.\n");
@@ -163,8 +164,8 @@ START_TEST(test_failed_turn)
 }
 END_TEST
 
-/* Notifications may come before the answer that names the turn has been taken: nothing gets lost, and the end
- * of the turn is not undone. */
+/* Notifications may come before the answer that names the turn has been taken: nothing gets lost,
+ * and the end of the turn is not undone. */
 START_TEST(test_events_before_turn_is_known)
 {
 	struct fixture f;
@@ -191,12 +192,13 @@ END_TEST
 START_TEST(test_history)
 {
 	struct fixture f;
-	json_auto_t *value = json_loads("{\"id\":\"1\",\"status\":\"interrupted\",\"startedAt\":400,"
-					"\"items\":[{\"type\":\"userMessage\",\"id\":\"u\","
-					"\"content\":[{\"type\":\"text\",\"text\":\"do it\"}]},"
-					"{\"type\":\"plan\",\"id\":\"p\",\"text\":\"# Plan\"},"
-					"{\"type\":\"agentMessage\",\"text\":\"half\"}]}",
-					0, NULL);
+	json_auto_t *value = json_loads(
+		"{\"id\":\"1\",\"status\":\"interrupted\",\"startedAt\":400,"
+		"\"items\":[{\"type\":\"userMessage\",\"id\":\"u\","
+		"\"content\":[{\"type\":\"text\",\"text\":\"do it\"}]},"
+		"{\"type\":\"plan\",\"id\":\"p\",\"text\":\"# Plan\"},"
+		"{\"type\":\"agentMessage\",\"text\":\"half\"}]}",
+		0, NULL);
 	struct ccp_turn turn;
 
 	setup(&f, "1");
@@ -230,8 +232,7 @@ START_TEST(test_write_again)
 	expect(&f, "SELECT count(*) FROM messages", "0\n");
 	completed(&f, message("m0", "commentary", "Zero."));
 	flush(&f);
-	expect(&f, MESSAGES,
-	       "1|m1|assistant|commentary|One.\n1|m0|assistant|commentary|Zero.\n");
+	expect(&f, MESSAGES, "1|m1|assistant|commentary|One.\n1|m0|assistant|commentary|Zero.\n");
 	expect(&f, "SELECT op_id, turn_id, category, severity, progress, text FROM journal",
 	       "op|1|assistant_delta_summary|info|1|assistant message, 4 characters\n"
 	       "op|1|interaction|warning|1|answered safely\n"
@@ -239,7 +240,8 @@ START_TEST(test_write_again)
 	/* Once more without news changes nothing. */
 	write_in_transaction(&f);
 	ccp_track_written(f.track);
-	expect(&f, "SELECT (SELECT count(*) FROM journal), (SELECT count(*) FROM messages)", "3|2\n");
+	expect(&f, "SELECT (SELECT count(*) FROM journal), (SELECT count(*) FROM messages)",
+	       "3|2\n");
 	expect(&f, TURN, "1|op|running|Wor\n");
 	done(&f);
 }
@@ -258,8 +260,7 @@ START_TEST(test_news_after_write)
 	ccp_track_written(f.track);
 	ck_assert(ccp_track_dirty(f.track));
 	flush(&f);
-	expect(&f, MESSAGES,
-	       "1|m1|assistant|commentary|One.\n1|m2|assistant|commentary|Two.\n");
+	expect(&f, MESSAGES, "1|m1|assistant|commentary|One.\n1|m2|assistant|commentary|Two.\n");
 	expect(&f, "SELECT count(*) FROM journal", "2\n");
 	done(&f);
 }
@@ -308,7 +309,8 @@ START_TEST(test_nothing_hidden)
 	       "command started: make\ncommand ended: make (exit 0)\n"
 	       "file change completed: 1 file(s) x\ntool s/t: ?\ndiff: 1 file(s), +1 -0 lines\n"
 	       "thought\n");
-	expect(&f, "SELECT count(*) FROM journal WHERE text || coalesce(data, '') LIKE '%" HIDDEN "%'",
+	expect(&f,
+	       "SELECT count(*) FROM journal WHERE text || coalesce(data, '') LIKE '%" HIDDEN "%'",
 	       "0\n");
 	expect(&f, MESSAGES, "");
 	expect(&f, "SELECT count(*) FROM turns WHERE coalesce(live_text, '') <> ''", "0\n");
@@ -378,8 +380,8 @@ START_TEST(test_strange)
 	event(&f, "item/agentMessage/delta", json_loads("{\"itemId\":\"m\"}", 0, NULL));
 	event(&f, "item/agentMessage/delta", json_loads("{\"delta\":\"x\"}", 0, NULL));
 	completed(&f, json_pack("{s:s}", "type", "agentMessage"));
-	event(&f, "item/completed", json_loads("{\"item\":{\"type\":\"agentMessage\",\"text\":\"x\"}}",
-						0, NULL));
+	event(&f, "item/completed",
+	      json_loads("{\"item\":{\"type\":\"agentMessage\",\"text\":\"x\"}}", 0, NULL));
 	event(&f, "item/completed", json_loads("{\"item\":5}", 0, NULL));
 	event(&f, "turn/completed", json_loads("{\"turn\":{}}", 0, NULL));
 	event(&f, "turn/completed", json_object());

@@ -20,7 +20,7 @@ struct job {
 	int fail_times, fail_code; /* what its transaction answers so many times */
 	int runs;
 	struct job *then; /* added by `done` */
-	bool stop;	  /* `done` stops the loop */
+	bool stop;        /* `done` stops the loop */
 };
 
 static void setup(struct fixture *f)
@@ -193,7 +193,8 @@ START_TEST(test_repeats)
 }
 END_TEST
 
-/* A database in trouble is a failure for those with a deadline; what must be recorded waits until it is well. */
+/* A database in trouble is a failure for those with a deadline; what must be recorded waits until
+ * it is well. */
 START_TEST(test_trouble)
 {
 	struct fixture f;

@@ -1,0 +1,226 @@
+/*
+ * What app-server says, and what it means for the operations that run on it.
+ */
+#include <stdio.h>
+#include <utlist.h>
+
+#include "appserver/answers.h"
+#include "appserver/turn_error.h"
+#include "base/json.h"
+#include "base/log.h"
+#include "base/sha256.h"
+#include "base/str.h"
+#include "domain/runner_internal.h"
+#include "store/journal_store.h"
+
+/* After app-server has gone, it is started again this much later at the earliest. */
+#define START_PAUSE_MS 1000
+/* What a lost line may have said is looked up this much later. */
+#define CHECK_MS 1000
+
+/* Lines of the journal that belong to no operation. */
+
+struct note {
+	char *category, *text, *data;
+	int64_t at;
+};
+
+static void note_free(struct note *note)
+{
+	free(note->category);
+	free(note->text);
+	free(note->data);
+	free(note);
+}
+
+static int note_tx(struct ccp_db *db, void *data, struct codexcp_error *err)
+{
+	const struct note *note = data;
+	const struct ccp_journal_row row = { .at = note->at, .category = note->category,
+					     .severity = (char *)"warning", .text = note->text,
+					     .data = note->data };
+
+	return ccp_journal_append(db, &row, err);
+}
+
+static void note_done(const struct codexcp_error *err, void *data)
+{
+	note_free(data);
+}
+
+/* Steals data. */
+static void write_note(struct ccp_runner *runner, const char *category, const char *text,
+		       json_t *data)
+{
+	struct note *note = calloc(1, sizeof(*note));
+
+	if (note) {
+		note->at = ccp_runner_now(runner);
+		note->data = data ? ccp_json_dump(data, NULL) : NULL;
+		if (!ccp_strdup_opt(category, &note->category) ||
+		    !ccp_strdup_opt(text, &note->text) ||
+		    ccp_txq_add(runner->options.txq, note_tx, note_done, note, CCP_TXQ_FOR_EVER,
+				NULL) < 0)
+			note_free(note);
+	}
+	json_decref(data);
+}
+
+static enum ccp_op_event end_event(const char *status)
+{
+	if (ccp_streq(status, "completed"))
+		return CCP_OP_TURN_COMPLETED;
+	return ccp_streq(status, "interrupted") ? CCP_OP_TURN_INTERRUPTED : CCP_OP_TURN_FAILED;
+}
+
+void ccp_turn_ended(struct ccp_live *live, const char *turn_id, const char *status,
+		    json_t *codex_error, json_t *keep)
+{
+	_cleanup_error_ struct codexcp_error error = { 0 };
+	struct ccp_op_change change = { .turn_id = live->op.turn_id ? NULL : turn_id,
+					.instance = ccp_appserver_info(live->runner->as)->instance };
+	enum ccp_op_event event = end_event(status);
+
+	if (event == CCP_OP_TURN_FAILED)
+		change.error_class = ccp_codex_turn_error(codex_error, &error);
+	if (error.code)
+		change.error = &error;
+	ccp_runner_apply(live->runner, live->op.id, event, &change, keep);
+}
+
+static void on_notification(const char *method, json_t *params, void *data)
+{
+	struct ccp_runner *runner = data;
+	struct ccp_event event;
+	struct ccp_live *live;
+
+	ccp_event_parse(method, params, &event);
+	live = event.thread_id ? ccp_live_by_thread(runner, event.thread_id) : NULL;
+	if (!live)
+		return;
+	/* Another turn of the thread (a continuation that Codex began, somebody else's) is not ours. */
+	if (event.turn_id && live->op.turn_id && !ccp_streq(event.turn_id, live->op.turn_id))
+		return;
+	if (ccp_track_event(live->track, &event, ccp_runner_now(runner), NULL) < 0)
+		ccp_log(CCP_LOG_ERROR, "progress was lost", "operation", live->op.id, NULL);
+	if (event.kind == CCP_EVENT_TURN_COMPLETED && event.turn_id)
+		ccp_turn_ended(live, event.turn_id, event.status, event.error, params);
+	else if (ccp_track_dirty(live->track))
+		ccp_runner_flush_soon(runner);
+}
+
+/* Nobody can answer yet: the safe answer at once, and a line in the journal. */
+static void on_request(json_t *id, const char *method, json_t *params, void *data)
+{
+	struct ccp_runner *runner = data;
+	const char *thread_id = ccp_json_str(params, "threadId");
+	struct ccp_live *live = thread_id ? ccp_live_by_thread(runner, thread_id) : NULL;
+	json_t *answer = ccp_request_safe_answer(method, params, ccp_runner_now(runner));
+	_cleanup_free_ char *text =
+		ccp_asprintf("%s: %s", method, answer ? "answered safely" : "refused");
+
+	if (answer)
+		(void)ccp_appserver_reply(runner->as, id, answer, NULL);
+	else
+		(void)ccp_appserver_reply_error(runner->as, id, CCP_RPC_METHOD_NOT_FOUND,
+						"not supported by this client", NULL);
+	if (!text)
+		return;
+	if (!live)
+		write_note(runner, "interaction", text, NULL);
+	else if (ccp_track_note(live->track, "interaction", "warning", text,
+				ccp_runner_now(runner), NULL) == 0)
+		ccp_runner_flush_soon(runner);
+}
+
+/* Calls fn for each that is still live when its turn comes: fn may end any of them. */
+static void each_live(struct ccp_runner *runner,
+		      void (*fn)(struct ccp_live *live, const struct codexcp_error *why),
+		      const struct codexcp_error *why)
+{
+	size_t n = ccp_runner_active(runner), i = 0;
+	char(*ids)[CCP_ID_SIZE] = calloc(n + 1, sizeof(*ids));
+	struct ccp_live *live;
+
+	if (!ids)
+		return;
+	DL_FOREACH(runner->live, live)
+		snprintf(ids[i++], sizeof(*ids), "%s", live->op.id);
+	for (i = 0; i < n; i++) {
+		live = ccp_live_find(runner, ids[i]);
+		if (live)
+			fn(live, why);
+	}
+	free(ids);
+}
+
+static void app_server_ready(struct ccp_live *live, const struct codexcp_error *why)
+{
+	if (ccp_streq(live->op.phase, "claimed"))
+		ccp_runner_apply(live->runner, live->op.id, CCP_OP_APP_SERVER_READY, NULL, NULL);
+	else if (ccp_streq(live->op.phase, "looking_up"))
+		ccp_look_up_later(live, 1);
+}
+
+/* It could not be started for those that wait for it; for the others the process is gone. */
+static void app_server_gone(struct ccp_live *live, const struct codexcp_error *why)
+{
+	const struct ccp_op_change change = { .error = why };
+
+	if (ccp_streq(live->op.phase, "claimed") || ccp_streq(live->op.phase, "looking_up"))
+		ccp_runner_apply(live->runner, live->op.id, CCP_OP_APP_SERVER_UNAVAILABLE, &change,
+				 NULL);
+	else
+		ccp_runner_apply(live->runner, live->op.id, CCP_OP_CONNECTION_LOST, NULL, NULL);
+}
+
+static void on_ready(void *data)
+{
+	struct ccp_runner *runner = data;
+
+	/* On disk before anything is sent to it. */
+	ccp_instance_started(runner);
+	runner->events.app_server(NULL, runner->data);
+	each_live(runner, app_server_ready, NULL);
+}
+
+static void on_gone(const struct codexcp_error *why, void *data)
+{
+	struct ccp_runner *runner = data;
+	bool asked = runner->stopping;
+
+	runner->stopping = false;
+	ccp_timer_start(runner->start_timer, START_PAUSE_MS);
+	ccp_instance_ended(runner, why);
+	runner->events.app_server(asked ? NULL : why, runner->data);
+	each_live(runner, app_server_gone, why);
+}
+
+static void check_soon(struct ccp_live *live, const struct codexcp_error *why)
+{
+	ccp_look_up_later(live, CHECK_MS);
+}
+
+/* It may have been the end of a turn: what it said is not kept, and the turns are looked at. */
+static void on_garbage(const char *line, size_t len, void *data)
+{
+	struct ccp_runner *runner = data;
+	json_t *details = json_object();
+	char hash[CCP_SHA256_HEX];
+
+	ccp_json_set_int(&details, "bytes", (int64_t)len);
+	if (line) {
+		ccp_sha256_hex(line, len, hash);
+		ccp_json_set_str(&details, "sha256", hash);
+	}
+	write_note(runner, "app_server_line", "a line of app-server could not be read", details);
+	each_live(runner, check_soon, NULL);
+}
+
+const struct ccp_appserver_events ccp_runner_app_events = {
+	.ready = on_ready,
+	.gone = on_gone,
+	.notification = on_notification,
+	.request = on_request,
+	.garbage = on_garbage,
+};

@@ -1,0 +1,219 @@
+/*
+ * State databases for measurements, through the store layer of the library.
+ *
+ *	bench-store fill FILE TOTAL RUNNING QUEUED DIR	as many operations, all in the project DIR;
+ *the first running one is "running-0"
+ *	bench-store row-size FILE			bytes of one submitted operation's columns
+ *	bench-store checkpoint FILE			moves the write-ahead log into the file
+ */
+#include <sqlite3.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/clock.h"
+#include "base/error.h"
+#include "store/db.h"
+#include "store/journal_store.h"
+#include "store/op_store.h"
+#include "store/turn_store.h"
+
+#define HOUR_MS       3600000
+#define PROMPT_WORDS  60
+#define REPORT_WORDS  150
+#define PROGRESS_ROWS 4
+
+struct fill {
+	struct ccp_db *db;
+	char *dir;
+	int total, running, queued;
+	int64_t now_ms;
+	uint32_t random;
+};
+
+static int fail(const struct codexcp_error *err)
+{
+	fprintf(stderr, "bench-store: %s\n", err->message);
+	return EXIT_FAILURE;
+}
+
+/* Deterministic words: prompts that are alike in kind and never the same. */
+static void write_words(struct fill *fill, char *text, int n)
+{
+	static const char *const words[] = { "check", "the",      "module", "and",    "report",
+					     "every", "function", "test",   "of",     "which",
+					     "fails", "with",     "error",  "parser", "cache",
+					     "index", "write",    "reads",  "table",  "queue",
+					     "lock",  "after",    "before", "each" };
+
+	for (int i = 0; i < n; i++) {
+		fill->random = fill->random * 1664525u + 1013904223u;
+		text += sprintf(text, "%s%s%u", i ? " " : "",
+				words[(fill->random >> 8) % CCP_ARRAY_SIZE(words)],
+				(fill->random >> 20) % 10);
+	}
+}
+
+static int put_turn(struct fill *fill, const struct ccp_op *op, struct codexcp_error *err)
+{
+	char text[REPORT_WORDS * 16];
+	const bool done = op->completed_at != 0;
+	struct ccp_turn_row turn = { .thread_id = op->thread_id,
+				     .turn_id = op->turn_id,
+				     .op_id = op->id,
+				     .status = (char *)(done ? "completed" : "running"),
+				     .live_text = done ? NULL : text,
+				     .started_at = op->started_at,
+				     .updated_at = op->updated_at,
+				     .completed_at = op->completed_at };
+	struct ccp_message message = { .thread_id = op->thread_id,
+				       .turn_id = op->turn_id,
+				       .item_id = (char *)"item-1",
+				       .role = (char *)"assistant",
+				       .phase = (char *)"final_answer",
+				       .text = text,
+				       .created_at = op->updated_at };
+	int r;
+
+	write_words(fill, text, REPORT_WORDS);
+	r = ccp_turn_put(fill->db, &turn, err);
+	return r < 0 || !done ? r : ccp_message_put(fill->db, &message, err);
+}
+
+static int put_journal(struct fill *fill, const struct ccp_op *op, struct codexcp_error *err)
+{
+	struct ccp_journal_row row = { .at = op->updated_at,
+				       .op_id = op->id,
+				       .thread_id = op->thread_id,
+				       .turn_id = op->turn_id,
+				       .category = (char *)"item_status",
+				       .severity = (char *)"info",
+				       .text = (char *)"ran: sed -n '1,200p' src/module.c (exit 0)",
+				       .progress = 1 };
+	int r = 0;
+
+	for (int i = 0; r == 0 && i < PROGRESS_ROWS; i++)
+		r = ccp_journal_append(fill->db, &row, err);
+	return r;
+}
+
+static int put_operation(struct fill *fill, int i, struct codexcp_error *err)
+{
+	const bool running = i < fill->running;
+	const bool queued = !running && i < fill->running + fill->queued;
+	char id[32], thread[32], turn[32], hash[32], scope[4096 + 8], prompt[PROMPT_WORDS * 16];
+	const char *status = running ? "running" : queued ? "queued" : "completed";
+	struct ccp_op_request request = { .message = prompt, .arguments = (char *)"{}" };
+	struct ccp_op op = { .id = id,
+			     .request_hash = hash,
+			     .type = (char *)"start_chat",
+			     .project_id = (char *)"prj_bench",
+			     .project_path = fill->dir,
+			     .cwd = fill->dir,
+			     .allowed_root = fill->dir,
+			     .priority = 1,
+			     .cost_class = (char *)"normal",
+			     .sandbox = (char *)"read-only",
+			     .approval = (char *)"on-request",
+			     .request_timeout_ms = 300000,
+			     .prompt_scope = scope,
+			     .prompt_hash = hash,
+			     .prompt_guards = 1,
+			     .created_at = fill->now_ms - HOUR_MS + i,
+			     .active = running || queued,
+			     .status = (char *)status,
+			     .phase = (char *)status,
+			     .updated_at = fill->now_ms - HOUR_MS + i,
+			     .version = 1 };
+	int r;
+
+	snprintf(id, sizeof(id), "%s-%d", status, i);
+	snprintf(thread, sizeof(thread), "thread-%d", i);
+	snprintf(turn, sizeof(turn), "turn-%d", i);
+	snprintf(hash, sizeof(hash), "hash-%d", i);
+	snprintf(scope, sizeof(scope), "new:%s", fill->dir);
+	write_words(fill, prompt, PROMPT_WORDS);
+	if (!queued) {
+		op.thread_id = thread;
+		op.turn_id = turn;
+		op.attempt = 1;
+		op.started_at = op.created_at + 1;
+		op.completed_at = running ? 0 : op.created_at + 2;
+	}
+	r = ccp_op_insert(fill->db, &op, &request, err);
+	if (r == 0)
+		r = put_journal(fill, &op, err);
+	return r < 0 || queued ? r : put_turn(fill, &op, err);
+}
+
+static int fill_store(const char *path, char **args)
+{
+	_cleanup_error_ struct codexcp_error err = { 0 };
+	struct fill fill = { .total = atoi(args[0]),
+			     .running = atoi(args[1]),
+			     .queued = atoi(args[2]),
+			     .dir = args[3],
+			     .now_ms = ccp_clock_wall(ccp_clock_system()) };
+	int r = ccp_db_open(path, CCP_DB_WRITE, &fill.db, &err);
+
+	if (r == 0)
+		r = ccp_db_begin(fill.db, &err);
+	for (int i = 0; r == 0 && i < fill.total; i++)
+		r = put_operation(&fill, i, &err);
+	if (r == 0)
+		r = ccp_db_commit(fill.db, &err);
+	ccp_db_close(fill.db);
+	return r < 0 ? fail(&err) : EXIT_SUCCESS;
+}
+
+static int row_size(sqlite3 *db)
+{
+	sqlite3_stmt *stmt = NULL;
+	int bytes = 0;
+
+	if (sqlite3_prepare_v2(db,
+			       "SELECT * FROM operations o JOIN requests r ON r.op_id = o.id "
+			       "WHERE o.phase = 'queued' ORDER BY o.seq DESC LIMIT 1",
+			       -1, &stmt, NULL) == SQLITE_OK &&
+	    sqlite3_step(stmt) == SQLITE_ROW)
+		for (int i = 0; i < sqlite3_column_count(stmt); i++)
+			bytes += sqlite3_column_bytes(stmt, i);
+	sqlite3_finalize(stmt);
+	printf("%d\n", bytes);
+	return bytes ? EXIT_SUCCESS : EXIT_FAILURE;
+}
+
+static int checkpoint(sqlite3 *db)
+{
+	int rc = sqlite3_wal_checkpoint_v2(db, NULL, SQLITE_CHECKPOINT_TRUNCATE, NULL, NULL);
+
+	return rc == SQLITE_OK ? EXIT_SUCCESS : EXIT_FAILURE;
+}
+
+static int with_database(const char *path, int (*fn)(sqlite3 *db))
+{
+	sqlite3 *db = NULL;
+	int status = EXIT_FAILURE;
+
+	if (sqlite3_open(path, &db) == SQLITE_OK) {
+		sqlite3_busy_timeout(db, 5000);
+		status = fn(db);
+	}
+	if (status != EXIT_SUCCESS)
+		fprintf(stderr, "bench-store: %s: %s\n", path, sqlite3_errmsg(db));
+	sqlite3_close(db);
+	return status;
+}
+
+int main(int argc, char **argv)
+{
+	if (argc == 7 && strcmp(argv[1], "fill") == 0)
+		return fill_store(argv[2], argv + 3);
+	if (argc == 3 && strcmp(argv[1], "row-size") == 0)
+		return with_database(argv[2], row_size);
+	if (argc == 3 && strcmp(argv[1], "checkpoint") == 0)
+		return with_database(argv[2], checkpoint);
+	fprintf(stderr, "usage: bench-store fill FILE TOTAL RUNNING QUEUED DIR | row-size FILE | "
+			"checkpoint FILE\n");
+	return EXIT_FAILURE;
+}
