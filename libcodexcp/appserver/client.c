@@ -3,6 +3,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "appserver/answers.h"
 #include "appserver/methods.h"
 #include "base/json.h"
 #include "base/redact.h"
@@ -536,4 +537,19 @@ int ccp_appserver_new(struct ccp_loop *loop, const struct ccp_appserver_options 
 		return r;
 	*ret_as = TAKE_PTR(as);
 	return 0;
+}
+
+bool ccp_appserver_answer_safely(struct ccp_appserver *as, json_t *id, const char *method,
+				 const json_t *params)
+{
+	json_t *answer = ccp_request_safe_answer(method, params,
+						 ccp_clock_wall(ccp_loop_clock(as->loop)));
+
+	if (!answer) {
+		(void)ccp_appserver_reply_error(as, id, CCP_RPC_METHOD_NOT_FOUND,
+						"not supported by this client", NULL);
+		return false;
+	}
+	(void)ccp_appserver_reply(as, id, answer, NULL);
+	return true;
 }

@@ -93,3 +93,6 @@ int ccp_appserver_reply(struct ccp_appserver *as, json_t *id, json_t *result,
 			struct codexcp_error *err);
 int ccp_appserver_reply_error(struct ccp_appserver *as, json_t *id, int code, const char *message,
 			      struct codexcp_error *err);
+/* Nobody is there to answer: the safe answer of the request's own shape, or -32601. True when there was one. */
+bool ccp_appserver_answer_safely(struct ccp_appserver *as, json_t *id, const char *method,
+				 const json_t *params);

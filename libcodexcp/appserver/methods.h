@@ -103,6 +103,7 @@ enum ccp_codex_problem {
 	CCP_PROBLEM_NO_THREAD,  /* no such thread, not loaded, or nothing was (yet) stored of it */
 	CCP_PROBLEM_ARCHIVED,
 	CCP_PROBLEM_NOT_READY, /* the thread's file is being written: again in a moment */
+	CCP_PROBLEM_EMPTY,     /* the same, but for ever when the process that wrote it is dead */
 	CCP_PROBLEM_NO_TURN,   /* nothing to interrupt or steer */
 	CCP_PROBLEM_LOGIN,     /* Codex needs a login */
 };

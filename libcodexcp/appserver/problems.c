@@ -21,7 +21,7 @@ static const struct pattern patterns[] = {
 	/* Said for a moment after the first turn/start of a thread. */
 	{ "list_turns is not supported yet", NULL, CCP_PROBLEM_NOT_READY, "0.169" },
 	{ "failed to read session metadata", NULL, CCP_PROBLEM_NOT_READY, "0.169" },
-	{ "is empty", "rollout", CCP_PROBLEM_NOT_READY, "0.145" },
+	{ "is empty", "rollout", CCP_PROBLEM_EMPTY, "0.145" },
 	{ "no rollout found", NULL, CCP_PROBLEM_NO_THREAD, "0.169" },
 	{ "thread not loaded", NULL, CCP_PROBLEM_NO_THREAD, "0.169" },
 	{ "thread not found", NULL, CCP_PROBLEM_NO_THREAD, "0.169" },
@@ -64,6 +64,7 @@ static const int codes[] = {
 	[CCP_PROBLEM_NO_THREAD] = CODEXCP_E_THREAD_NOT_FOUND,
 	[CCP_PROBLEM_ARCHIVED] = CODEXCP_E_SEND_FAILED,
 	[CCP_PROBLEM_NOT_READY] = CODEXCP_E_BUSY,
+	[CCP_PROBLEM_EMPTY] = CODEXCP_E_BUSY,
 	[CCP_PROBLEM_NO_TURN] = CODEXCP_E_TURN_NOT_FOUND,
 	[CCP_PROBLEM_LOGIN] = CODEXCP_E_LOGIN_REQUIRED,
 };

@@ -113,13 +113,14 @@ int ccp_fail_errno(struct codexcp_error *err, int errnum, const char *fmt, ...)
 	return info->code;
 }
 
-int ccp_fail_oom(struct codexcp_error *err)
+void ccp_error_set_oom(struct codexcp_error *err)
 {
-	if (err) {
-		set_code(err, CODEXCP_E_NO_MEMORY);
-		strcpy(err->message, "out of memory");
-	}
-	return CODEXCP_E_NO_MEMORY;
+	static const char text[] = "out of memory";
+
+	if (!err)
+		return;
+	set_code(err, CODEXCP_E_NO_MEMORY);
+	memcpy(err->message, text, sizeof(text));
 }
 
 int ccp_fail_copy(struct codexcp_error *err, const struct codexcp_error *from)

@@ -19,8 +19,13 @@ int ccp_fail(struct codexcp_error *err, int code, const char *fmt, ...) _printf_
 /* CODEXCP_E_INTERNAL with the system's text; out of memory and a full disk get their own codes. */
 int ccp_fail_errno(struct codexcp_error *err, int errnum, const char *fmt, ...) _printf_(3, 4);
 
-/* Allocates nothing. */
-int ccp_fail_oom(struct codexcp_error *err);
+/* Allocates nothing. In the header, so that a checker sees that it never returns 0. */
+void ccp_error_set_oom(struct codexcp_error *err);
+static inline int ccp_fail_oom(struct codexcp_error *err)
+{
+	ccp_error_set_oom(err);
+	return CODEXCP_E_NO_MEMORY;
+}
 
 /* Copies `from` (details shared by reference) into err; returns its code. */
 int ccp_fail_copy(struct codexcp_error *err, const struct codexcp_error *from);

@@ -7,19 +7,30 @@
 
 #define BACKOFF_MIN_MS 1000
 #define BACKOFF_MAX_MS 30000
-#define SHORT_WAIT_MS 1000
+/* Something that others do: asked often at first, then less. */
+#define SHORT_MIN_MS 1000
+#define SHORT_MAX_MS 10000
 
 void ccp_op_outcome_done(struct ccp_op_outcome *outcome)
 {
 	ccp_op_done(&outcome->op);
 }
 
-/* Half of what it has waited so far, and up to a quarter more so that many do not come back together. */
-static int64_t backoff_ms(const struct ccp_op *op, int64_t now)
+/* Grows with what it has waited so far; up to a quarter more, so that many do not come back together. */
+static int64_t spread_wait(int64_t wait, int64_t low, int64_t high)
 {
-	int64_t wait = CCP_CLAMP((now - op->started_at) / 2, BACKOFF_MIN_MS, BACKOFF_MAX_MS);
-
+	wait = CCP_CLAMP(wait, low, high);
 	return wait + ccp_random_below((uint32_t)(wait / 4));
+}
+
+static int64_t wait_ms(const struct ccp_op *op, unsigned effects, int64_t now)
+{
+	int64_t age = now - op->started_at;
+
+	return effects & CCP_EFFECT_WAIT_BACKOFF
+		       ? spread_wait(age / 2, BACKOFF_MIN_MS, BACKOFF_MAX_MS)
+	       : effects & CCP_EFFECT_WAIT_SHORT ? spread_wait(age / 8, SHORT_MIN_MS, SHORT_MAX_MS)
+						 : 0;
 }
 
 static int journal(struct ccp_db *db, int64_t now, const struct ccp_op *op, const char *text,
@@ -82,6 +93,12 @@ static int copy_error(struct ccp_op *op, const struct codexcp_error *from, struc
 	return ccp_row_set(&op->error_message, from->message, err);
 }
 
+/* A worker takes the operation over: what follows is its own. */
+static bool begins_anew(enum ccp_op_event event)
+{
+	return event == CCP_OP_CLAIM || event == CCP_OP_WORKER_LOST;
+}
+
 /* What an event changes beside the step. */
 static int take_change(struct ccp_op *op, enum ccp_op_event event, int64_t now,
 		       const struct ccp_op_change *change, struct codexcp_error *err)
@@ -90,10 +107,10 @@ static int take_change(struct ccp_op *op, enum ccp_op_event event, int64_t now,
 		op->baseline_count = change->baseline_count;
 	if (change->thread_is_new)
 		op->thread_is_new = 1;
-	if (event == CCP_OP_CLAIM) {
-		op->attempt++;
+	if (begins_anew(event))
 		op->epoch = change->epoch;
-	}
+	if (event == CCP_OP_CLAIM)
+		op->attempt++;
 	if (event == CCP_OP_CLAIM && !op->started_at)
 		op->started_at = now;
 	if (event == CCP_OP_WORKER_LOST)
@@ -136,18 +153,18 @@ static int take_decision(struct ccp_op *op, const struct ccp_op_decision *decisi
 {
 	const struct ccp_step_row *row = ccp_step_row(decision->next);
 	int r = ccp_row_set(&op->phase, row->phase, err);
+	int64_t wait;
 
 	if (r == 0)
 		r = ccp_row_set(&op->status, row->status, err);
-	if (r == 0 && decision->reason)
+	if (r == 0)
 		r = ccp_row_set(&op->reason, decision->reason, err);
 	if (decision->effects & CCP_EFFECT_FREE_ATTEMPT)
 		op->attempt = CCP_MAX(op->attempt - 1, 0);
 	if (decision->effects & CCP_EFFECT_CLEAN_STEP)
 		op->crash_count = 0;
-	op->not_before = decision->effects & CCP_EFFECT_WAIT_BACKOFF ? now + backoff_ms(op, now)
-			 : decision->effects & CCP_EFFECT_WAIT_SHORT ? now + SHORT_WAIT_MS
-								     : 0;
+	wait = wait_ms(op, decision->effects, now);
+	op->not_before = wait ? now + wait : 0;
 	if (r == 0 && row->flags & CCP_STEP_TERMINAL)
 		return end(op, decision->next, now, err);
 	if (r == 0 && decision->next == CCP_STEP_IS_QUEUED)
@@ -233,7 +250,7 @@ int ccp_op_apply(struct ccp_db *db, const struct ccp_clock *clock, const char *i
 	if (r == 0 || !ccp_step_parse(op->phase, &outcome.from))
 		return ccp_fail(err, CODEXCP_E_INVALID_ARGUMENT, "no operation %s", id);
 	outcome.to = outcome.from;
-	if (event != CCP_OP_CLAIM && change->epoch &&
+	if (!begins_anew(event) && change->epoch &&
 	    (change->epoch != op->epoch || change->attempt != op->attempt))
 		r = journal(db, now, op, "late answer of an earlier attempt", event, NULL, err);
 	else if ((r = take_change(op, event, now, change, err)) == 0) {

@@ -186,6 +186,17 @@ static int apply_tx(struct ccp_db *db, void *data, struct codexcp_error *err)
 	return r;
 }
 
+/* The thread is let go of, unless another operation has come to it. */
+static void end_live(struct ccp_live *live)
+{
+	struct ccp_runner *runner = live->runner;
+	_cleanup_free_ char *thread_id = TAKE_PTR(live->op.thread_id);
+
+	drop_live(live);
+	if (thread_id && !ccp_live_by_thread(runner, thread_id))
+		ccp_send_unsubscribe(runner, thread_id);
+}
+
 /* The row as it is now becomes the live operation's, or the live operation ends. */
 static void take_outcome(struct apply_job *job)
 {
@@ -211,9 +222,7 @@ static void take_outcome(struct apply_job *job)
 			carry_out(live, job->outcome.effects);
 		return;
 	}
-	if (live->op.thread_id)
-		ccp_send_unsubscribe(runner, live->op.thread_id);
-	drop_live(live);
+	end_live(live);
 }
 
 static void apply_done(const struct codexcp_error *err, void *data)
@@ -352,11 +361,28 @@ static int adopt_one(const struct ccp_op *op, void *data)
 {
 	json_t *ids = data;
 
-	return json_array_append_new(ids, json_string(op->id));
+	return ccp_streq(op->phase, "queued") ? 0
+					      : json_array_append_new(ids, json_string(op->id));
+}
+
+static int adopted_tx(struct ccp_db *db, void *data, struct codexcp_error *err)
+{
+	return 0;
+}
+
+/* All that stood before it in the queue have their slots back: now others may be claimed. */
+static void adopted(const struct codexcp_error *err, void *data)
+{
+	struct ccp_runner *runner = data;
+
+	runner->adopting = false;
+	if (!err)
+		ccp_schedule(runner);
 }
 
 int ccp_runner_adopt(struct ccp_runner *runner, struct codexcp_error *err)
 {
+	const struct ccp_op_change change = { .epoch = runner->options.epoch };
 	json_auto_t *ids = json_array();
 	json_t *id;
 	size_t i;
@@ -364,9 +390,10 @@ int ccp_runner_adopt(struct ccp_runner *runner, struct codexcp_error *err)
 
 	if (r < 0)
 		return r;
+	runner->adopting = true;
 	json_array_foreach(ids, i, id)
-		ccp_runner_apply(runner, json_string_value(id), CCP_OP_WORKER_LOST, NULL, NULL);
-	return 0;
+		ccp_runner_apply(runner, json_string_value(id), CCP_OP_WORKER_LOST, &change, NULL);
+	return ccp_txq_add(runner->options.txq, adopted_tx, adopted, runner, FOR_EVER, err);
 }
 
 void ccp_runner_look(struct ccp_runner *runner)

@@ -4,7 +4,6 @@
 #include <stdio.h>
 #include <utlist.h>
 
-#include "appserver/answers.h"
 #include "appserver/turn_error.h"
 #include "base/json.h"
 #include "base/log.h"
@@ -115,15 +114,10 @@ static void on_request(json_t *id, const char *method, json_t *params, void *dat
 	struct ccp_runner *runner = data;
 	const char *thread_id = ccp_json_str(params, "threadId");
 	struct ccp_live *live = thread_id ? ccp_live_by_thread(runner, thread_id) : NULL;
-	json_t *answer = ccp_request_safe_answer(method, params, ccp_runner_now(runner));
+	bool answered = ccp_appserver_answer_safely(runner->as, id, method, params);
 	_cleanup_free_ char *text =
-		ccp_asprintf("%s: %s", method, answer ? "answered safely" : "refused");
+		ccp_asprintf("%s: %s", method, answered ? "answered safely" : "refused");
 
-	if (answer)
-		(void)ccp_appserver_reply(runner->as, id, answer, NULL);
-	else
-		(void)ccp_appserver_reply_error(runner->as, id, CCP_RPC_METHOD_NOT_FOUND,
-						"not supported by this client", NULL);
 	if (!text)
 		return;
 	if (!live)

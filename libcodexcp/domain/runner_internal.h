@@ -38,6 +38,7 @@ struct ccp_runner {
 	struct ccp_live *live;
 	struct ccp_send *sends;
 	bool claiming, draining;
+	bool adopting; /* operations of an earlier worker do not have their slots back yet */
 	bool stopping; /* app-server ends because we asked it to */
 	char boot[CCP_BOOT_ID_SIZE];
 };

@@ -9,6 +9,7 @@
 #include "domain/runner_internal.h"
 
 #define AGAIN_MS 1000
+#define ELSEWHERE_MS 5000
 /* An orphaned app-server ends by itself when its stdin closes (30 ms measured); then it is ended. */
 #define LINGER_MS 100
 #define LINGER_LOOKS 50
@@ -93,6 +94,17 @@ static void found(struct ccp_live *live, const struct ccp_turn *turn, json_t *ke
 	ccp_turn_ended(live, turn->id, turn->status, turn->error, keep);
 }
 
+/* A history that is empty stays so when the process that was to write it is dead. */
+static void empty(struct ccp_live *live)
+{
+	enum ccp_instance_fate fate = ccp_instance_fate(live->runner, live->op.instance);
+
+	if (fate == CCP_INSTANCE_DEAD || fate == CCP_INSTANCE_POWER_LOSS)
+		absent(live, fate);
+	else
+		ccp_look_up_later(live, 0);
+}
+
 static void look_failed(struct ccp_live *live, const struct codexcp_error *err)
 {
 	const struct ccp_op_change change = { .epoch = live->op.epoch, .attempt = live->op.attempt,
@@ -104,7 +116,14 @@ static void look_failed(struct ccp_live *live, const struct codexcp_error *err)
 		absent(live, ccp_instance_fate(runner, live->op.instance));
 		return;
 	case CCP_PROBLEM_ELSEWHERE:
-		ccp_runner_apply(runner, live->op.id, CCP_OP_THREAD_ELSEWHERE, NULL, NULL);
+		/* Told once; then it is only looked at again. */
+		if (!ccp_streq(live->op.reason, "thread_open_elsewhere"))
+			ccp_runner_apply(runner, live->op.id, CCP_OP_THREAD_ELSEWHERE, NULL, NULL);
+		else
+			ccp_look_up_later(live, ELSEWHERE_MS);
+		return;
+	case CCP_PROBLEM_EMPTY:
+		empty(live);
 		return;
 	case CCP_PROBLEM_GONE:
 		return;

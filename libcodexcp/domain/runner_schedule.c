@@ -2,11 +2,11 @@
  * Who is next: the oldest of the highest priority whose project, agent and thread have a slot left. One claim
  * at a time, so that each sees the slots that the one before has taken.
  */
+#include <utlist.h>
+
 #include "base/json.h"
 #include "base/str.h"
 #include "domain/runner_internal.h"
-
-#include <utlist.h>
 
 /* When nothing has to be done at a point in time. */
 #define DUE_MAX_MS 60000
@@ -47,7 +47,8 @@ static char *full_keys(const struct ccp_runner *runner, key_fn key, int64_t limi
 	return full && counts ? ccp_json_dump(full, NULL) : NULL;
 }
 
-static int next_queued(struct ccp_runner *runner, struct ccp_op *ret_op, struct codexcp_error *err)
+static int next_queued(struct ccp_runner *runner, int64_t now, struct ccp_op *ret_op,
+		       struct codexcp_error *err)
 {
 	const struct ccp_limits *limits = &runner->options.limits;
 	_cleanup_free_ char *projects = full_keys(runner, project_key, limits->project);
@@ -56,14 +57,13 @@ static int next_queued(struct ccp_runner *runner, struct ccp_op *ret_op, struct 
 
 	if (!projects || !agents || !threads)
 		return ccp_fail_oom(err);
-	return ccp_op_next_queued(runner->options.db, ccp_runner_now(runner), projects, agents,
-				  threads, ret_op, err);
+	return ccp_op_next_queued(runner->options.db, now, projects, agents, threads, ret_op, err);
 }
 
 /* Wake up when the first operation that waits for a point in time is due. */
-static void wait_for_due(struct ccp_runner *runner)
+static void wait_for_due(struct ccp_runner *runner, int64_t now)
 {
-	int64_t now = ccp_runner_now(runner), at = 0;
+	int64_t at = 0;
 
 	if (ccp_op_next_due(runner->options.db, now, &at, NULL) == 0 && at)
 		ccp_timer_start(runner->due_timer, CCP_CLAMP(at - now, 1, DUE_MAX_MS));
@@ -74,20 +74,22 @@ void ccp_schedule(struct ccp_runner *runner)
 	_cleanup_error_ struct codexcp_error err = { 0 };
 	_cleanup_op_ struct ccp_op op = { 0 };
 	struct ccp_op_change change = { .epoch = runner->options.epoch };
+	/* One look at the clock: what is not due now must be due later. */
+	int64_t now = ccp_runner_now(runner);
 	int r;
 
-	if (runner->claiming || runner->draining)
+	if (runner->claiming || runner->draining || runner->adopting)
 		return;
 	if (!runner->live && runner->options.app_server_idle_ms)
 		ccp_timer_start(runner->idle_timer, runner->options.app_server_idle_ms);
 	if ((int64_t)ccp_runner_active(runner) >= runner->options.limits.global ||
 	    (int64_t)ccp_appserver_pending(runner->as) >= runner->options.limits.requests)
 		return;
-	r = next_queued(runner, &op, &err);
+	r = next_queued(runner, now, &op, &err);
 	if (r < 0 && r != CODEXCP_E_STATE_BUSY)
 		ccp_runner_trouble("the queue could not be read", NULL, &err);
 	if (r <= 0) {
-		wait_for_due(runner);
+		wait_for_due(runner, now);
 		return;
 	}
 	runner->claiming = true;

@@ -54,6 +54,7 @@ static enum ccp_op_event event_of(enum ccp_codex_problem problem)
 	case CCP_PROBLEM_TIMEOUT:
 		return CCP_OP_OUTCOME_UNKNOWN;
 	case CCP_PROBLEM_NOT_READY:
+	case CCP_PROBLEM_EMPTY:
 		return CCP_OP_TRANSIENT;
 	case CCP_PROBLEM_GONE:
 		return CCP_OP_CONNECTION_LOST;
@@ -157,6 +158,11 @@ static void start_thread(struct ccp_live *live)
 		not_sent(live, &err);
 }
 
+static bool was_never_stored(enum ccp_codex_problem problem)
+{
+	return problem == CCP_PROBLEM_NO_THREAD || problem == CCP_PROBLEM_EMPTY;
+}
+
 static void on_thread_resumed(json_t *result, const struct codexcp_error *err, void *data)
 {
 	struct ccp_send *send = data;
@@ -164,7 +170,7 @@ static void on_thread_resumed(json_t *result, const struct codexcp_error *err, v
 
 	if (!err)
 		thread_ready(send, result, false);
-	else if (live && live->op.thread_is_new && ccp_codex_problem(err) == CCP_PROBLEM_NO_THREAD)
+	else if (live && live->op.thread_is_new && was_never_stored(ccp_codex_problem(err)))
 		/* Our own thread of an earlier app-server, which never had a turn, was never stored. */
 		start_thread(live);
 	else

@@ -14,6 +14,7 @@
 
 struct ccp_call;
 struct ccp_engine;
+struct ccp_roots;
 struct ccp_starter;
 
 struct codexcp {
@@ -52,7 +53,10 @@ int ccp_state_prepare(struct codexcp *cp, struct codexcp_error *err);
 int ccp_state_open(struct codexcp *cp, struct codexcp_error *err);
 /* The connection for reading: 1, or 0 when there is no database yet. */
 int ccp_state_reader(struct codexcp *cp, struct ccp_db **ret_db, struct codexcp_error *err);
-/* In a transaction: the database serves one Codex home, recorded by the first that writes. */
+/* Whether the database serves this Codex home: 1, 0 when it serves none yet, CONFIG_MISMATCH. */
+int ccp_state_matches_home(struct ccp_db *db, const struct ccp_config *config,
+			   struct codexcp_error *err);
+/* In a transaction: the same, and the first that writes records its home. */
 int ccp_state_check_home(struct ccp_db *db, const struct ccp_config *config,
 			 struct codexcp_error *err);
 /* <state directory>/name as an allocation; NULL when memory ran out. */
@@ -68,6 +72,9 @@ void ccp_context_need_worker(struct codexcp *cp);
 /* Why no worker can be had, or NULL. Borrowed until the next call. */
 const char *ccp_context_trouble(struct codexcp *cp);
 bool ccp_context_worker_alive(struct codexcp *cp);
+
+/* Of the configuration, and of where the state lies; a new reference, NULL when memory ran out. */
+json_t *ccp_context_warnings(const struct codexcp *cp, const struct ccp_roots *allowed);
 
 struct ccp_limits ccp_context_limits(const struct codexcp *cp);
 struct ccp_project_places ccp_context_places(const struct codexcp *cp);

@@ -4,8 +4,7 @@
 #include "base/log.h"
 #include "base/str.h"
 #include "runtime/process.h"
-#include "service/app_server_env.h"
-#include "service/codex_binary.h"
+#include "service/app_server.h"
 #include "service/engine_internal.h"
 
 #define LOCK_WAIT_MS 10000
@@ -46,14 +45,6 @@ static void on_app_server(const struct codexcp_error *why, void *data)
 	ccp_report_app_server(data, why);
 }
 
-static int find_binary(char **ret_binary, void *data, struct codexcp_error *err)
-{
-	struct codexcp *cp = data;
-
-	return ccp_codex_binary_find(cp->config->codex_binary_path,
-				     (const char *const *)cp->environment, ret_binary, err);
-}
-
 static int new_runner(struct ccp_engine *engine, struct codexcp_error *err)
 {
 	static const struct ccp_runner_events events = { .changed = on_changed,
@@ -65,7 +56,7 @@ static int new_runner(struct ccp_engine *engine, struct codexcp_error *err)
 		.loop = cp->loop,
 		.db = cp->db,
 		.txq = cp->txq,
-		.app_server = { .find = find_binary, .find_data = cp, .cwd = cwd,
+		.app_server = { .find = ccp_app_server_find, .find_data = cp, .cwd = cwd,
 				.envp = (const char *const *)envp },
 		.limits = ccp_context_limits(cp),
 		.epoch = engine->row.epoch,

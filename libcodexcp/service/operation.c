@@ -3,8 +3,8 @@
 #include <stdio.h>
 
 #include "base/json.h"
-#include "base/str.h"
 #include "base/macro.h"
+#include "base/str.h"
 
 /* One call of codex_wait lasts this long at the most. */
 #define WAIT_SLICE_SECONDS 240

@@ -97,16 +97,14 @@ static char *canonical_home(const struct ccp_config *config)
 		       : strdup(config->codex_home);
 }
 
-int ccp_state_check_home(struct ccp_db *db, const struct ccp_config *config,
-			 struct codexcp_error *err)
+int ccp_state_matches_home(struct ccp_db *db, const struct ccp_config *config,
+			   struct codexcp_error *err)
 {
 	_cleanup_free_ char *home = NULL, *own = canonical_home(config);
 	int r = own ? ccp_meta_get(db, HOME_KEY, &home, err) : ccp_fail_oom(err);
 
-	if (r == 0)
-		return ccp_meta_set(db, HOME_KEY, own, err);
-	if (r < 0 || ccp_streq(home, own))
-		return CCP_MIN(r, 0);
+	if (r <= 0 || ccp_streq(home, own))
+		return r;
 	ccp_fail(err, CODEXCP_E_CONFIG_MISMATCH,
 		 "the state database %s serves the Codex home %s, this process uses %s; give each "
 		 "Codex home a state database of its own (CODEX_MCP_STATE_DB)",
@@ -114,4 +112,16 @@ int ccp_state_check_home(struct ccp_db *db, const struct ccp_config *config,
 	ccp_error_add_str(err, "databaseCodexHome", home);
 	ccp_error_add_str(err, "processCodexHome", own);
 	return CODEXCP_E_CONFIG_MISMATCH;
+}
+
+int ccp_state_check_home(struct ccp_db *db, const struct ccp_config *config,
+			 struct codexcp_error *err)
+{
+	_cleanup_free_ char *own = NULL;
+	int r = ccp_state_matches_home(db, config, err);
+
+	if (r)
+		return CCP_MIN(r, 0);
+	own = canonical_home(config);
+	return own ? ccp_meta_set(db, HOME_KEY, own, err) : ccp_fail_oom(err);
 }

@@ -154,19 +154,6 @@ static json_t *paths_json(const struct codexcp *cp, const struct ccp_roots *allo
 	return o;
 }
 
-/* A turn could write to the state, when the state lies in a directory where turns may work. */
-static void warn_state_in_root(const struct ccp_config *config, const struct ccp_roots *roots,
-			       json_t **warnings)
-{
-	const char *root = ccp_roots_find(roots, config->state_dir);
-
-	if (root)
-		ccp_json_append_new(warnings,
-				    json_sprintf("the state directory %s lies inside the allowed "
-						 "root %s: a turn could write to it",
-						 config->state_dir, root));
-}
-
 static const char *overall(const struct codexcp_error *binary, const struct codexcp_error *state,
 			   const char *trouble)
 {
@@ -184,7 +171,7 @@ static json_t *answer_of(struct codexcp *cp, const struct health_args *args, str
 	_cleanup_free_ char *binary = NULL;
 	const struct ccp_project_places places = ccp_context_places(cp);
 	struct ccp_op_counts counts = { 0 };
-	json_t *answer = json_object(), *warnings = json_deep_copy(cp->config->warnings);
+	json_t *answer = json_object(), *warnings;
 
 	(void)ccp_codex_binary_find(cp->config->codex_binary_path,
 				    (const char *const *)cp->environment, &binary, &missing);
@@ -193,7 +180,7 @@ static json_t *answer_of(struct codexcp *cp, const struct health_args *args, str
 		(void)ccp_op_count(db, &counts, NULL);
 	}
 	(void)ccp_roots_init(&roots, &places, NULL);
-	warn_state_in_root(cp->config, &roots, &warnings);
+	warnings = ccp_context_warnings(cp, &roots);
 	ccp_json_set_bool(&answer, "ok", true);
 	ccp_json_set_time(&answer, "generatedAt", ccp_clock_wall(ccp_context_clock(cp)));
 	ccp_json_set_str(&answer, "overallStatus",

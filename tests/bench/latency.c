@@ -4,19 +4,19 @@
  *
  *	bench-latency SERVER
  *
- * Each line on standard input is a batch, answered by one line (samples.h) with its times and the
- *last answer of the server:
+ * Reads batches from standard input and answers each by one line (samples.h): its times and the
+ *last answer of the server.
  *
- *	spawn N PROGRAM		start PROGRAM and wait until it has ended
- *	greet N REQUEST		start SERVER, send REQUEST, wait for the answer; the end is not
- *counted ask N REQUEST		send REQUEST to a SERVER that stays, wait for the answer
- *
- * "@@" in a request becomes a number that is never used twice.
+ *	spawn N PROGRAM	N times: start PROGRAM and wait until it has ended
+ *	greet N		for each of the N lines that follow: start SERVER, send it, wait for the
+ *answer ask N		for each of the N lines that follow: send it to a SERVER that stays, wait
+ *for the answer
  */
 #include <errno.h>
 #include <fcntl.h>
 #include <signal.h>
 #include <spawn.h>
+#include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/wait.h>
@@ -27,9 +27,10 @@
 extern char **environ;
 
 struct server {
+	const char *path;
 	pid_t pid;
-	FILE *in, *out;
-	char *line; /* the last answer */
+	FILE *in, *out; /* NULL: does not run */
+	char *answer;
 	size_t size;
 };
 
@@ -39,24 +40,37 @@ static void die(const char *what)
 	exit(EXIT_FAILURE);
 }
 
-static void server_open(struct server *server, const char *path, struct samples *samples)
+static pid_t spawn(const char *path, const posix_spawn_file_actions_t *actions)
 {
 	char *const argv[] = { (char *)path, NULL };
+	pid_t pid;
+
+	errno = posix_spawn(&pid, path, actions, NULL, argv, environ);
+	if (errno)
+		die(path);
+	return pid;
+}
+
+static void wait_for(pid_t pid, const char *path)
+{
+	int status;
+
+	if (waitpid(pid, &status, 0) < 0 || status != 0)
+		die(path);
+}
+
+static void server_open(struct server *server)
+{
 	posix_spawn_file_actions_t actions;
-	int in[2], out[2], rc;
+	int in[2], out[2];
 
 	if (pipe2(in, O_CLOEXEC) < 0 || pipe2(out, O_CLOEXEC) < 0)
 		die("pipe");
 	posix_spawn_file_actions_init(&actions);
 	posix_spawn_file_actions_adddup2(&actions, in[0], STDIN_FILENO);
 	posix_spawn_file_actions_adddup2(&actions, out[1], STDOUT_FILENO);
-	sample_begin(samples);
-	rc = posix_spawn(&server->pid, path, &actions, NULL, argv, environ);
+	server->pid = spawn(server->path, &actions);
 	posix_spawn_file_actions_destroy(&actions);
-	if (rc != 0) {
-		errno = rc;
-		die(path);
-	}
 	close(in[0]);
 	close(out[1]);
 	server->in = fdopen(in[1], "w");
@@ -71,120 +85,111 @@ static void server_close(struct server *server)
 		return;
 	fclose(server->in);
 	fclose(server->out);
-	waitpid(server->pid, NULL, 0);
-	server->in = NULL;
+	server->in = server->out = NULL;
+	wait_for(server->pid, server->path);
 }
 
-static void exchange(struct server *server, const char *request)
+static void exchange(struct server *server, const char *line)
 {
-	if (fputs(request, server->in) < 0 || fputc('\n', server->in) < 0 || fflush(server->in) < 0)
+	if (fputs(line, server->in) < 0 || fflush(server->in) < 0)
 		die("request");
-	if (getline(&server->line, &server->size, server->out) < 0)
+	if (getline(&server->answer, &server->size, server->out) < 0)
 		die("the server has ended");
-	server->line[strcspn(server->line, "\n")] = '\0';
 }
 
-static void spawn_and_wait(const char *path)
+static void spawn_batch(const char *program, int n, struct samples *samples)
 {
-	char *const argv[] = { (char *)path, NULL };
-	pid_t pid;
-	int status, rc = posix_spawn(&pid, path, NULL, NULL, argv, environ);
-
-	if (rc != 0) {
-		errno = rc;
-		die(path);
-	}
-	if (waitpid(pid, &status, 0) < 0 || status != 0)
-		die(path);
-}
-
-/* The request with its numbers, to be freed. */
-static char *numbered(const char *request)
-{
-	static unsigned number;
-	char *text = NULL;
-	size_t len;
-	FILE *out = open_memstream(&text, &len);
-	const char *mark;
-
-	if (!out)
-		die("memory");
-	number++;
-	for (; (mark = strstr(request, "@@")); request = mark + 2)
-		fprintf(out, "%.*s%u", (int)(mark - request), request, number);
-	fputs(request, out);
-	fclose(out);
-	return text;
-}
-
-static void greet(struct server *server, const char *path, const char *request,
-		  struct samples *samples)
-{
-	struct server guest = { .line = server->line, .size = server->size };
-
-	server_open(&guest, path, samples);
-	exchange(&guest, request);
-	sample_end(samples);
-	server_close(&guest);
-	server->line = guest.line;
-	server->size = guest.size;
-}
-
-static void ask(struct server *server, const char *path, const char *request,
-		struct samples *samples)
-{
-	char *text = numbered(request);
-
-	if (!server->in)
-		server_open(server, path, samples);
-	sample_begin(samples);
-	exchange(server, text);
-	sample_end(samples);
-	free(text);
-}
-
-static void run_batch(struct server *server, const char *path, const char *verb, int n,
-		      const char *operand)
-{
-	static struct samples samples;
-
-	samples.n = 0;
 	for (int i = 0; i < n; i++) {
-		if (strcmp(verb, "ask") == 0) {
-			ask(server, path, operand, &samples);
-		} else if (strcmp(verb, "greet") == 0) {
-			greet(server, path, operand, &samples);
-		} else {
-			sample_begin(&samples);
-			spawn_and_wait(operand);
-			sample_end(&samples);
-		}
+		sample_begin(samples);
+		wait_for(spawn(program, NULL), program);
+		sample_end(samples);
 	}
-	samples_print(&samples, server->line ? server->line : "null");
+}
+
+static void greet_batch(struct server *server, char **lines, int n, struct samples *samples)
+{
+	server_close(server);
+	for (int i = 0; i < n; i++) {
+		sample_begin(samples);
+		server_open(server);
+		exchange(server, lines[i]);
+		sample_end(samples);
+		server_close(server);
+	}
+}
+
+static void ask_batch(struct server *server, char **lines, int n, struct samples *samples)
+{
+	if (!server->in)
+		server_open(server);
+	for (int i = 0; i < n; i++) {
+		sample_begin(samples);
+		exchange(server, lines[i]);
+		sample_end(samples);
+	}
+}
+
+static void read_lines(char **lines, int n)
+{
+	for (int i = 0; i < n; i++) {
+		size_t size = 0;
+
+		lines[i] = NULL;
+		if (getline(&lines[i], &size, stdin) < 0)
+			die("a batch has fewer lines than it says");
+	}
+}
+
+/* False for what is not a batch. */
+static bool run_batch(struct server *server, const char *verb, int n, const char *program,
+		      struct samples *samples)
+{
+	char **lines = calloc((size_t)n, sizeof(*lines));
+	const bool greet = strcmp(verb, "greet") == 0, asks = greet || strcmp(verb, "ask") == 0;
+
+	if (!lines)
+		die("memory");
+	samples->n = 0;
+	if (asks)
+		read_lines(lines, n);
+	if (greet)
+		greet_batch(server, lines, n, samples);
+	else if (asks)
+		ask_batch(server, lines, n, samples);
+	else if (strcmp(verb, "spawn") == 0)
+		spawn_batch(program, n, samples);
+	for (int i = 0; i < n; i++)
+		free(lines[i]);
+	free(lines);
+	return samples->n > 0;
 }
 
 int main(int argc, char **argv)
 {
-	struct server server = { 0 };
-	char *line = NULL, verb[8];
+	static struct samples samples;
+	struct server server = { .path = argc == 2 ? argv[1] : NULL };
+	char *line = NULL, verb[8], program[4096];
 	size_t size = 0;
-	ssize_t len;
+	int n;
 
-	if (argc != 2) {
+	if (!server.path) {
 		fprintf(stderr, "usage: bench-latency SERVER\n");
 		return EXIT_FAILURE;
 	}
 	signal(SIGPIPE, SIG_IGN);
-	while ((len = getline(&line, &size, stdin)) > 0) {
-		int n, at;
-
-		line[len - 1] = '\0';
-		if (sscanf(line, "%7s %d %n", verb, &n, &at) < 2 || n < 1 || n > SAMPLES_MAX)
-			break;
-		run_batch(&server, argv[1], verb, n, line + at);
+	while (getline(&line, &size, stdin) > 0) {
+		program[0] = '\0';
+		if (sscanf(line, "%7s %d %4095[^\n]", verb, &n, program) < 2 || n < 1 ||
+		    n > SAMPLES_MAX || !run_batch(&server, verb, n, program, &samples)) {
+			fprintf(stderr, "bench-latency: not a batch: %s", line);
+			return EXIT_FAILURE;
+		}
+		if (server.answer)
+			server.answer[strcspn(server.answer, "\n")] = '\0';
+		samples_print(&samples, server.answer ? server.answer : "null");
 	}
 	server_close(&server);
-	free(server.line);
+	free(server.answer);
 	free(line);
 	return EXIT_SUCCESS;
 }

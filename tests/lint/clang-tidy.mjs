@@ -17,7 +17,8 @@ function compiled(build) {
 
 async function findings(build, path) {
   const { code, out } = await run('clang-tidy', ['--quiet', '-p', build, path]);
-  const found = out.split('\n').filter((line) => /: (warning|error): /.test(line)).map((line) => line.replace(`${root}/`, ''));
+  const inProject = (line) => line.replace(/^[^:]+/, (place) => relative(root, resolve(build, place)));
+  const found = out.split('\n').filter((line) => /: (warning|error): /.test(line)).map(inProject);
   return found.length || code === 0 ? found : [`${path}: clang-tidy ended with ${code}`];
 }
 

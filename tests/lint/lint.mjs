@@ -1,5 +1,6 @@
 #!/usr/bin/env node
-// Checks of the sources, one TAP line a rule: lint.mjs GROUP [--build DIR]
+// Checks of the project, one TAP line a rule: lint.mjs GROUP [--build DIR]; lint.mjs pages --build DIR --update writes the
+// printed pages.
 //
 // GROUP is one of the modules below. A rule is { name, check(project) -> problems, skip?(project) -> reason, warn?(project)
 // -> notes }; a problem is one line of text, a rule without problems holds.
@@ -33,11 +34,15 @@ async function run(rules, project) {
   return failed;
 }
 
-const { values, positionals } = parseArgs({ options: { build: { type: 'string' } }, allowPositionals: true });
+const { values, positionals } = parseArgs({
+  options: { build: { type: 'string' }, update: { type: 'boolean' } },
+  allowPositionals: true,
+});
 if (!GROUPS.includes(positionals[0])) {
   console.error(`usage: lint.mjs ${GROUPS.join('|')} [--build DIR]`);
   process.exit(2);
 }
-const { default: rules } = await import(`./${positionals[0]}.mjs`);
+const { default: rules, update } = await import(`./${positionals[0]}.mjs`);
+if (values.update) await update?.(resolve(values.build));
 const project = { files: readProject(), build: values.build && resolve(values.build) };
 process.exitCode = await run(rules, project) ? 1 : 0;

@@ -7,6 +7,8 @@ CREATE INDEX op_thread ON operations(thread_id, seq) WHERE thread_id IS NOT NULL
 CREATE INDEX op_prompt ON operations(prompt_scope, prompt_hash) WHERE active = 1;
 CREATE INDEX op_prompt_scope ON operations(prompt_scope, seq) WHERE active = 1;
 CREATE INDEX op_project ON operations(project_path, prompt_hash);
+CREATE INDEX op_count ON operations(phase, status) WHERE active = 1;
+CREATE TABLE projects( path TEXT PRIMARY KEY NOT NULL, id TEXT NOT NULL, last_at INTEGER NOT NULL) STRICT;
 CREATE TABLE requests( op_id TEXT PRIMARY KEY NOT NULL REFERENCES operations(id), message TEXT, input_items TEXT, output_schema TEXT, arguments TEXT) STRICT;
 CREATE TABLE turns( thread_id TEXT NOT NULL, turn_id TEXT NOT NULL, op_id TEXT, status TEXT NOT NULL, error TEXT, usage TEXT, live_text TEXT, instance TEXT, started_at INTEGER NOT NULL, updated_at INTEGER NOT NULL, completed_at INTEGER NOT NULL, PRIMARY KEY(thread_id, turn_id)) STRICT;
 CREATE INDEX turn_id ON turns(turn_id);

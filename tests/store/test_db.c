@@ -46,7 +46,7 @@ START_TEST(test_statements_use_indexes)
 	} rows[] = { CCP_STATEMENTS(X) };
 #undef X
 	/* A list of all projects is asked for by people, not by polls. */
-	static const char *const may_scan[] = { "OPERATION_PROJECTS" };
+	static const char *const may_scan[] = { "PROJECTS" };
 	struct db_fixture f;
 
 	db_setup(&f);

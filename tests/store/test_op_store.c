@@ -504,7 +504,7 @@ START_TEST(test_projects)
 	db_setup(&f);
 	enqueue(f.db, rows, CCP_ARRAY_SIZE(rows));
 	OK(ccp_op_each_project(f.db, see_project, &seen, &db_err));
-	ck_assert_str_eq(seen.text, "/q - 30 /p - 20");
+	ck_assert_str_eq(seen.text, "/q project 30 /p project 20");
 	db_done(&f);
 }
 END_TEST

@@ -130,6 +130,7 @@ static inline _unused_ struct ccp_op db_op_row(const char *id)
 	return (struct ccp_op){
 		.id = (char *)id,
 		.type = "start_chat",
+		.project_id = "project",
 		.project_path = "/p",
 		.cwd = "/p",
 		.allowed_root = "/",

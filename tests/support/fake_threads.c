@@ -194,8 +194,9 @@ static json_t *thread_resume(struct fake *f, const json_t *params, struct fake_e
 		entry = load(f, id);
 		if (entry && !lock_thread(f, id)) {
 			json_decref(entry);
-			fail(error, "thread ", id);
-			strcat(error->message, " already has an active writer");
+			error->code = FAKE_INVALID;
+			snprintf(error->message, sizeof(error->message),
+				 "thread %s already has an active writer", id);
 			return NULL;
 		}
 		json_object_set_new(f->threads, id, entry);

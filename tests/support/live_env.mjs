@@ -74,6 +74,8 @@ const readProc = (pid, name) => {
   try { return readFileSync(`/proc/${pid}/${name}`, 'utf8').split('\0'); } catch { return []; }
 };
 
+const parentOf = (pid) => Number(/^PPid:\s+(\d+)/m.exec(readProc(pid, 'status')[0] ?? '')?.[1]);
+
 // { pid, args } of the processes that have the line in their environment.
 function processesWith(line) {
   return readdirSync('/proc').filter((name) => /^\d+$/.test(name)).map(Number)
@@ -246,7 +248,9 @@ export class LiveEnv {
   }
 
   appServers() {
-    return processesWith(`CODEX_HOME=${this.variables.CODEX_HOME}`).filter(({ args }) => args.includes('app-server'));
+    const all = processesWith(`CODEX_HOME=${this.variables.CODEX_HOME}`).filter(({ args }) => args.includes('app-server'));
+    // What one of them forks looks like it until it executes something.
+    return all.filter(({ pid }) => !all.some((other) => other.pid === parentOf(pid)));
   }
 
   workerLog() {

@@ -228,7 +228,7 @@ static const struct {
 	{ -32600, "thread 1 already has an active writer", CCP_PROBLEM_ELSEWHERE, CODEXCP_E_BUSY },
 	{ -32601, "list_turns is not supported yet", CCP_PROBLEM_NOT_READY, CODEXCP_E_BUSY },
 	{ -32600, "failed to read session metadata /x", CCP_PROBLEM_NOT_READY, CODEXCP_E_BUSY },
-	{ -32600, "rollout at /x is empty", CCP_PROBLEM_NOT_READY, CODEXCP_E_BUSY },
+	{ -32600, "rollout at /x is empty", CCP_PROBLEM_EMPTY, CODEXCP_E_BUSY },
 	{ -32600, "input is empty", CCP_PROBLEM_INVALID, CODEXCP_E_SEND_FAILED },
 	{ -32600, "no rollout found for thread id 1", CCP_PROBLEM_NO_THREAD,
 	  CODEXCP_E_THREAD_NOT_FOUND },

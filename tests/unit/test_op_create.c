@@ -44,6 +44,7 @@ static void fill(const struct asked *asked, struct ccp_submit *s)
 	set(&s->op.client_request_id, asked->client_id);
 	set(&s->op.request_hash, asked->request_hash ? asked->request_hash : "hash");
 	set(&s->op.type, "start_chat");
+	set(&s->op.project_id, "project");
 	set(&s->op.project_path, "/p");
 	set(&s->op.cwd, "/p");
 	set(&s->op.allowed_root, "/");

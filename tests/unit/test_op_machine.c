@@ -88,7 +88,7 @@ static void check_sound(const struct walk *w, void *data)
 		return;
 	}
 	CHECK(w, !ended(d->next) || d->effects == 0);
-	CHECK(w, d->reason == NULL || ended(d->next));
+	CHECK(w, d->reason == NULL || ended(d->next) || d->next == IS(LOOKING_UP));
 	/* What is sent belongs to a step that says so. */
 	CHECK(w, !!(d->effects & CCP_EFFECT_START_APP_SERVER) ==
 			 (d->next == IS(CLAIMED) && w->step == IS(QUEUED)));

@@ -2,6 +2,7 @@
 
 #include <inttypes.h>
 
+#include "base/strbuf.h"
 #include "ccp_check.h"
 
 struct send {
@@ -230,14 +231,16 @@ END_TEST
 
 START_TEST(test_list_is_bounded)
 {
-	char line[5 + 4 * (CCP_OPT_LIST_MAX + 1) + 1] = "send";
+	_cleanup_(ccp_strbuf_done) struct ccp_strbuf line = CCP_STRBUF(SIZE_MAX);
 	struct result result;
 
+	ccp_strbuf_append(&line, "send");
 	for (size_t i = 0; i < CCP_OPT_LIST_MAX; i++)
-		strcat(line, " -ax");
-	result = run(&admin, line);
+		ccp_strbuf_append(&line, " -ax");
+	result = run(&admin, ccp_strbuf_str(&line));
 	ck_assert_int_eq(result.status, 42);
-	assert_wrong(&admin, strcat(line, " -ax"),
+	ccp_strbuf_append(&line, " -ax");
+	assert_wrong(&admin, ccp_strbuf_str(&line),
 		     "admin: --add: more than 32 of them (see admin send --help)\n");
 }
 END_TEST

@@ -1,8 +1,9 @@
-#include "service/app_server_env.h"
+#include "service/app_server.h"
 
 #include <string.h>
 
 #include "base/str.h"
+#include "service/codex_binary.h"
 
 static const char *const not_passed_on[] = {
 	"CODEX_MCP_", "CODEX_CONTROL_PLANE_MCP_", "OPENCLAW_CODEX_MCP_",
@@ -67,4 +68,12 @@ char **ccp_app_server_env(const struct codexcp *cp)
 		return env;
 	ccp_app_server_env_free(env);
 	return NULL;
+}
+
+int ccp_app_server_find(char **ret_binary, void *data, struct codexcp_error *err)
+{
+	const struct codexcp *cp = data;
+
+	return ccp_codex_binary_find(cp->config->codex_binary_path,
+				     (const char *const *)cp->environment, ret_binary, err);
 }

@@ -1,0 +1,78 @@
+#include <signal.h>
+
+#include "admin/admin.h"
+#include "runtime/process.h"
+
+#define OPTION(name, arg, kind, member, doc)                                                       \
+	{                                                                                          \
+		name, 0, arg, CCP_OPT_##kind, offsetof(struct admin_options, member), doc          \
+	}
+
+#define PLACES                                                                                     \
+	OPTION("codex-home", "DIR", STRING, codex_home, "Codex's own directory"),                  \
+		OPTION("state-db", "FILE", STRING, state_db, "the state database"),                \
+		OPTION("projects-root", "DIR", STRING, projects_root,                              \
+		       "the directory of the projects; default: the working directory"),           \
+		OPTION("allowed-root", "DIR", LIST, allowed_roots,                                 \
+		       "tasks run only below it; may be repeated; default: the projects root"),    \
+		OPTION("server", "FILE", STRING, server,                                           \
+		       "the server; default: beside this program, else from PATH")
+#define CLIENT                                                                                     \
+	OPTION("client", "NAME", STRING, client,                                                   \
+	       "claude-code, codex, cursor, vscode, openclaw or hermes"),                          \
+		OPTION("write", "FILE", STRING, write_file,                                        \
+		       "merge the block into this JSON file, with a backup beside it")
+#define SKIP_SMOKE OPTION("skip-smoke", NULL, FLAG, skip_smoke, "do not start the server")
+#define TEXT       OPTION("text", NULL, FLAG, text, "for people instead of JSON")
+#define END                                                                                        \
+	{                                                                                          \
+		NULL                                                                               \
+	}
+
+static const struct ccp_opt init_options[] = {
+	PLACES,     CLIENT,
+	SKIP_SMOKE, OPTION("skip-hooks", NULL, FLAG, skip_hooks, "do not install hooks"),
+	TEXT,       END
+};
+static const struct ccp_opt doctor_options[] = { PLACES, SKIP_SMOKE, TEXT, END };
+static const struct ccp_opt print_config_options[] = { PLACES, CLIENT, TEXT, END };
+static const struct ccp_opt smoke_options[] = {
+	OPTION("scenario", "NAME", STRING, scenario, "protocol (default) or safe-operation"),
+	OPTION("cwd", "DIR", STRING, cwd, "where the task works; default: the working directory"),
+	OPTION("timeout-seconds", "N", STRING, timeout_seconds,
+	       "how long the task may take; default: 300"),
+	PLACES,
+	TEXT,
+	END
+};
+
+#define COMMAND(name, doc, options, run)                                                           \
+	{                                                                                          \
+		name, "", doc, options, sizeof(struct admin_options), run, 0                       \
+	}
+
+static const struct ccp_cmd commands[] = {
+	COMMAND("init", "make the state ready, try the server, print or write a client's block",
+		init_options, admin_init),
+	COMMAND("doctor", "look for what keeps tasks from running", doctor_options, admin_doctor),
+	COMMAND("print-config", "print or write the block for a client", print_config_options,
+		admin_print_config),
+	COMMAND("smoke", "drive the server as a client does", smoke_options, admin_smoke),
+	/* For the build: not listed. */
+	{ "reference", "PAGE", NULL, NULL, sizeof(struct admin_options), admin_reference, 1 },
+	{ NULL },
+};
+
+int main(int argc, char **argv)
+{
+	const struct ccp_program program = {
+		.name = ADMIN_PROGRAM,
+		.doc = "Sets the control plane for Codex up, and looks after it.",
+		.version = codexcp_version(),
+		.commands = commands,
+	};
+
+	ccp_process_fix_standard_fds();
+	signal(SIGPIPE, SIG_IGN);
+	return ccp_cmd_main(&program, argc, argv);
+}

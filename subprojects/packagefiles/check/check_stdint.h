@@ -1,0 +1,2 @@
+/* What configure would find out. */
+#include <stdint.h>

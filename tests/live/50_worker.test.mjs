@@ -1,0 +1,206 @@
+// The one worker and its one app-server: started when needed, by whoever needs it, and waited for when it cannot be.
+
+import assert from 'node:assert/strict';
+import { spawn } from 'node:child_process';
+import { existsSync, mkdirSync, readdirSync, statSync, symlinkSync } from 'node:fs';
+import { join } from 'node:path';
+import { createInterface } from 'node:readline';
+import { describe, it } from 'node:test';
+import { AppServer, findCodex } from '../support/codex_env.mjs';
+import { isAlive, killAndSee, missing, program, until, withEnv } from '../support/live_env.mjs';
+
+const live = (name, options, body) => it(name, () => withEnv(options, body));
+
+describe('starting', { skip: missing, timeout: 120000 }, () => {
+  live('reading starts nothing', {}, async (env) => {
+    const client = await env.client();
+    const health = await client.health();
+    assert.equal(health.overallStatus, 'healthy');
+    assert.equal(health.appServer.running, false);
+    await client.ok('codex_list_projects');
+    await client.refused('INVALID_ARGUMENT', 'codex_get_operation_status', { operation_id: 'op_nothing' });
+    assert.deepEqual([env.workers(), env.appServers()], [[], []]);
+  });
+
+  live('twenty submits of four clients at a cold start: one app-server, four turns at once', {}, async (env) => {
+    const other = env.makeProject('beta');
+    const clients = await Promise.all([1, 2, 3, 4].map(() => env.client()));
+    const submits = Array.from({ length: 20 }, (_, i) => clients[i % 4].submit(`WAIT 60\nSAY cold-${i}.`, {
+      cwd: i % 2 ? env.project : other,
+    }));
+    const acks = await Promise.all(submits);
+    assert.equal(new Set(acks.map((ack) => ack.operationId)).size, 20);
+    let most = 0;
+    const watch = until(() => {
+      most = Math.max(most, env.appServers().length);
+      return most && env.ended;
+    }, 'the end of all', 60000);
+    const done = await Promise.all(acks.map((ack, i) => clients[(i + 1) % 4].wait(ack.operationId, 'completed')));
+    env.ended = true;
+    await watch;
+    assert.deepEqual(done.map((status) => status.finalReport.text), acks.map((_, i) => `cold-${i}.`));
+    for (let i = 0; i < 20; i++) assert.equal(await env.asked(`cold-${i}.`), 1);
+    const { count, peak } = await env.model.requests();
+    assert.deepEqual([count, peak, most], [20, 4, 1]);
+    assert.deepEqual([env.workers().length, env.appServers().length], [1, 1]);
+    assert.equal(new Set(done.map((status) => status.threadId)).size, 20);
+  });
+
+  live('clients see each other\'s operations, and can read and stop them', {}, async (env) => {
+    const [one, two] = [await env.client(), await env.client()];
+    const { operationId } = await one.submit('HOLD shared\nSAY shared', { client_request_id: 'shared' });
+    await env.model.held('shared');
+    const seen = await two.poll(operationId, (status) => status.status === 'running', 'running');
+    assert.equal(seen.operationId, operationId);
+    assert.equal((await two.submit('HOLD shared\nSAY shared', { client_request_id: 'shared' })).operationId, operationId);
+    const waits = [one.wait(operationId, 'completed'), two.wait(operationId, 'completed')];
+    assert.deepEqual((await two.health()).activeWork.operations.map((op) => op.operationId), [operationId]);
+    await env.model.release('shared');
+    for (const done of await Promise.all(waits)) assert.equal(done.finalReport.text, 'shared');
+    assert.equal((await one.health()).worker.pid, (await two.health()).worker.pid);
+  });
+});
+
+describe('a Codex that is not there', { skip: missing, timeout: 120000 }, () => {
+  live('a task waits for it, says why, and runs when it has come', {}, async (env) => {
+    const binary = join(env.dir, 'bin', 'codex');
+    env.variables.CODEX_BINARY_PATH = binary;
+    const client = await env.client();
+    const health = await client.health();
+    assert.equal(health.overallStatus, 'degraded');
+    assert.equal(health.appServer.codexBinaryExists, false);
+    assert.ok(health.appServer.problem.includes(binary), health.appServer.problem);
+    const { operationId } = await client.submit('SAY it has come');
+    const waiting = await client.queued(operationId, 'app_server_unavailable');
+    assert.ok(waiting.workerState.problem.includes(binary), waiting.workerState.problem);
+    assert.equal(waiting.nextRecommendedAction, 'inspect_worker_health');
+    assert.ok(waiting.nextAttemptAt);
+    const still = await client.ok('codex_wait', { operation_id: operationId, timeout_seconds: 1 });
+    assert.equal(still.waited.reason, 'timeout');
+    assert.ok(['queued', 'starting_app_server'].includes(still.status), still.status);
+    mkdirSync(join(env.dir, 'bin'));
+    symlinkSync(findCodex(), binary);
+    const done = await client.wait(operationId, 'completed');
+    assert.equal(done.finalReport.text, 'it has come');
+    assert.equal(done.attemptCount, 1);
+    assert.equal(done.workerState, undefined);
+    assert.equal((await client.health()).overallStatus, 'healthy');
+  });
+});
+
+describe('the client and the worker', { skip: missing, timeout: 120000 }, () => {
+  // A client of raw lines: the end of the server's output is what it looks for.
+  async function rawClient(env) {
+    const child = spawn(program, { env: env.variables, cwd: env.project, stdio: ['pipe', 'pipe', 'inherit'] });
+    const lines = createInterface({ input: child.stdout });
+    const ended = new Promise((done) => { child.stdout.once('end', done); });
+    const answers = lines[Symbol.asyncIterator]();
+    const request = async (id, method, params) => {
+      child.stdin.write(`${JSON.stringify({ jsonrpc: '2.0', id, method, params })}\n`);
+      for (;;) {
+        const message = JSON.parse((await answers.next()).value);
+        if (message.id === id) return message.result;
+      }
+    };
+    await request(0, 'initialize', { protocolVersion: '2025-11-25', capabilities: {}, clientInfo: { name: 'raw', version: '1' } });
+    const call = async (name, args) => (await request(name, 'tools/call', { name, arguments: args })).structuredContent;
+    return { child, call, ended };
+  }
+
+  live('the client sees the end of the output while the worker lives on', {}, async (env) => {
+    const { child, call, ended } = await rawClient(env);
+    const ack = await call('codex_submit_task', { operation_type: 'start_chat', cwd: env.project, message: 'HOLD eof\nSAY after the end' });
+    await env.model.held('eof');
+    const { worker } = await call('codex_health_summary', {});
+    const begin = performance.now();
+    child.stdin.end();
+    await ended;
+    assert.ok(performance.now() - begin < 1000);
+    assert.ok(isAlive(worker.pid));
+    await env.model.release('eof');
+    const next = await env.client();
+    assert.equal((await next.wait(ack.operationId, 'completed')).finalReport.text, 'after the end');
+  });
+
+  live('a worker that stands still keeps nobody from submitting and reading', {}, async (env) => {
+    const client = await env.client();
+    await client.run('SAY warm');
+    const { pid } = (await client.health()).worker;
+    process.kill(pid, 'SIGSTOP');
+    try {
+      const { operationId } = await client.submit('SAY thawed');
+      assert.equal((await client.status(operationId)).status, 'queued');
+      const other = await env.client();
+      assert.equal((await other.status(operationId)).status, 'queued');
+      assert.equal(env.workers().length, 1);
+      process.kill(pid, 'SIGCONT');
+      assert.equal((await client.wait(operationId, 'completed')).finalReport.text, 'thawed');
+      assert.equal((await client.health()).worker.pid, pid);
+    } finally {
+      process.kill(pid, 'SIGCONT');
+    }
+  });
+
+  live('an app-server that stands still is waited for', {}, async (env) => {
+    const client = await env.client();
+    await client.run('SAY warm');
+    const { pid } = (await client.health()).appServer;
+    process.kill(pid, 'SIGSTOP');
+    try {
+      const { operationId } = await client.submit('SAY patience');
+      const waiting = await client.poll(operationId, (status) => status.status === 'starting_thread', 'starting');
+      assert.equal(waiting.phase, 'thread_start_sent');
+      process.kill(pid, 'SIGCONT');
+      assert.equal((await client.wait(operationId, 'completed')).finalReport.text, 'patience');
+      assert.equal(await env.asked('patience'), 1);
+    } finally {
+      process.kill(pid, 'SIGCONT');
+    }
+  });
+
+  live('a dead worker leaves its lock to the next, though its app-server stands still', {}, async (env) => {
+    const client = await env.client();
+    await client.run('SAY warm');
+    const { worker, appServer } = await client.health();
+    process.kill(appServer.pid, 'SIGSTOP');
+    try {
+      await killAndSee(worker.pid);
+      assert.equal((await client.run('SAY by the next worker')).finalReport.text, 'by the next worker');
+      const [next] = env.workers();
+      assert.notEqual(next.pid, worker.pid);
+    } finally {
+      await killAndSee(appServer.pid);
+    }
+  });
+
+  live('a thread that another Codex has open is waited for, without an attempt', {}, async (env) => {
+    const client = await env.client();
+    const first = await client.run('SAY mine for now');
+    await client.close();
+    await env.stopWorker();
+    const terminal = await AppServer.start({ home: env.home, cwd: env.project });
+    try {
+      await terminal.request('thread/resume', { threadId: first.threadId });
+      const next = await env.client();
+      const { operationId } = await next.submit('SAY mine again', { thread_id: first.threadId });
+      const waiting = await next.queued(operationId, 'thread_open_elsewhere');
+      assert.equal(waiting.attemptCount, 0);
+      await terminal.stop();
+      const done = await next.wait(operationId, 'completed');
+      assert.deepEqual([done.finalReport.text, done.threadId, done.attemptCount], ['mine again', first.threadId, 1]);
+    } finally {
+      await terminal.kill();
+    }
+  });
+
+  live('the state is private', {}, async (env) => {
+    const client = await env.client();
+    await client.run('SAY private');
+    const state = join(env.dir, 'state');
+    assert.equal(statSync(state).mode & 0o777, 0o700);
+    assert.ok(existsSync(join(state, 'log', 'worker.log')));
+    const open = readdirSync(state, { recursive: true }).map((name) => join(state, name))
+      .filter((path) => statSync(path).mode & 0o077);
+    assert.deepEqual(open, []);
+  });
+});
