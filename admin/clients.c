@@ -172,6 +172,19 @@ char *client_text(const struct client *client, const json_t *config)
 	return ccp_strbuf_take(&sb);
 }
 
+/* How the server was reached before, by another program or another transport. */
+static void forget_transport(json_t *server)
+{
+	const char *type = ccp_json_str(server, "type");
+
+	(void)json_object_del(server, "url");
+	(void)json_object_del(server, "headers");
+	if (json_array_size(ccp_json_arr(server, "args")))
+		(void)json_object_del(server, "args");
+	if (type && !ccp_streq(type, "stdio"))
+		(void)json_object_del(server, "type");
+}
+
 /* Objects are merged key by key, everything else is replaced. */
 int client_merge(const json_t *config, json_t *document, struct codexcp_error *err)
 {
@@ -181,16 +194,18 @@ int client_merge(const json_t *config, json_t *document, struct codexcp_error *e
 
 	json_object_foreach ((json_t *)config, key, value) {
 		old = json_object_get(document, key);
-		if (!json_is_object(value) || !old)
-			r = json_object_set_new(document, key, json_deep_copy(value));
-		else if (json_is_object(old))
-			r = client_merge(value, old, err);
-		else
+		if (old && json_is_object(value) && !json_is_object(old))
 			return ccp_fail(err, CODEXCP_E_INVALID_ARGUMENT,
 					"\"%s\" is not an object, so nothing can be put into it",
 					key);
+		if (old && ccp_streq(key, SERVER_NAME))
+			forget_transport(old);
+		if (old && json_is_object(value))
+			r = client_merge(value, old, err);
+		else if (json_object_set_new(document, key, json_deep_copy(value)) < 0)
+			r = ccp_fail_oom(err);
 		if (r < 0)
-			return err && err->code ? r : ccp_fail_oom(err);
+			return r;
 	}
 	return 0;
 }

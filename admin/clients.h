@@ -24,5 +24,5 @@ json_t *client_config(const struct client *client, const char *server, const jso
 /* The document as the client reads it: JSON, TOML or YAML. NULL when memory ran out. */
 char *client_text(const struct client *client, const json_t *config);
 /* Puts the configuration into a document that may hold other things. What stands there for this
- * server is replaced, except for variables and keys that we do not set. */
+ * server is replaced, except for variables and settings that we do not know. */
 int client_merge(const json_t *config, json_t *document, struct codexcp_error *err);

@@ -15,8 +15,8 @@
 
 struct doctor {
 	struct admin_setup *setup;
-	json_t *codex; /* {path, version} */
-	json_t *lifetime;
+	json_t *codex;    /* {path, version}; NULL: no answer */
+	json_t *lifetime; /* of lifetime_describe() */
 };
 
 static const char *said(const struct doctor *doctor, const char *key)
@@ -58,36 +58,25 @@ static int check_state(void *data, struct ccp_strbuf *detail, struct codexcp_err
 	return r;
 }
 
-static int check_codex_binary(void *data, struct ccp_strbuf *detail, struct codexcp_error *err)
+static int check_codex(void *data, struct ccp_strbuf *detail, struct codexcp_error *err)
 {
 	struct doctor *doctor = data;
 	const json_t *config = doctor->setup->config;
 	const char *path = json_string_value(ccp_json_path(config, "codexBinary.path"));
 	const char *why = json_string_value(ccp_json_path(config, "codexBinary.error.message"));
-
-	if (!path)
-		return ccp_fail(err, CODEXCP_E_APP_SERVER_UNAVAILABLE, "%s", why ? why : "");
-	ccp_json_set_str(&doctor->codex, "path", path);
-	ccp_strbuf_append(detail, path);
-	return 0;
-}
-
-static int check_codex_version(void *data, struct ccp_strbuf *detail, struct codexcp_error *err)
-{
-	struct doctor *doctor = data;
-	const char *const argv[] = { ccp_json_str(doctor->codex, "path"), "--version", NULL };
+	const char *const argv[] = { path, "--version", NULL };
 	_cleanup_free_ char *version = NULL;
 	int r;
 
-	if (!argv[0])
-		return ccp_fail(err, CODEXCP_E_APP_SERVER_UNAVAILABLE, "there is no codex to ask");
+	if (!path)
+		return ccp_fail(err, CODEXCP_E_APP_SERVER_UNAVAILABLE, "%s", why ? why : "");
 	r = capture_line(argv, (const char *const *)doctor->setup->environment, VERSION_MS,
 			 &version, err);
 	if (r < 0)
 		return r;
-	ccp_json_set_str(&doctor->codex, "version", version);
-	ccp_strbuf_append(detail, version);
-	return 0;
+	doctor->codex = json_pack("{s:s, s:s}", "path", path, "version", version);
+	ccp_strbuf_appendf(detail, "%s, %s", version, path);
+	return doctor->codex ? 0 : ccp_fail_oom(err);
 }
 
 static int check_roots(void *data, struct ccp_strbuf *detail, struct codexcp_error *err)
@@ -127,8 +116,7 @@ static const struct step checks[] = {
 	{ "configuration", check_configuration },
 	{ "codex_home", check_codex_home },
 	{ "state", check_state },
-	{ "codex_binary", check_codex_binary },
-	{ "codex_version", check_codex_version },
+	{ "codex", check_codex },
 	{ "allowed_roots", check_roots },
 	{ "worker_lifetime", check_lifetime },
 };
@@ -163,7 +151,6 @@ int admin_doctor(const void *data, int argc, char **argv)
 
 	if (admin_setup_open(&setup, options, ADMIN_ROOTS_AS_CONFIGURED, &err) < 0)
 		return admin_fail(&err, options);
-	doctor.codex = json_object();
 	report = examine(&doctor, options);
 	json_decref(doctor.codex);
 	json_decref(doctor.lifetime);

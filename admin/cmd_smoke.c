@@ -23,7 +23,6 @@ static int read_timeout(const char *text, int64_t *ret_ms, struct codexcp_error 
 
 static int find_directory(const char *path, char **ret_cwd, struct codexcp_error *err)
 {
-	_cleanup_free_ char *cwd = NULL;
 	struct stat st;
 
 	if (stat(path, &st) < 0 || !S_ISDIR(st.st_mode))

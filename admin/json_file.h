@@ -4,7 +4,7 @@
  *	r = json_file_load(path, &file, err);	// nothing is written to what is not a JSON object
  *	json_object_set_new(file.value, ...);
  *	r = json_file_save(&file, &backup, err);	// 0: nothing had changed, nothing was
- *written
+ * written
  *
  * Keys keep their order and numbers their value; white space becomes an indentation by two blanks.
  */

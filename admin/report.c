@@ -55,20 +55,19 @@ static void print_for_people(const json_t *report, const char *tail)
 
 int admin_report(json_t *report, const struct admin_options *options, const char *tail)
 {
-	json_auto_t *owned = report;
 	_cleanup_free_ char *text = report ? json_dumps(report, JSON_INDENT(2)) : NULL;
+	bool ok = ccp_json_bool(report, "ok", false);
 	int status;
 
-	if (!text) {
+	if (!text)
 		fprintf(stderr, "%s: out of memory\n", ADMIN_PROGRAM);
-		return EXIT_FAILURE;
-	}
-	if (options->text)
+	else if (options->text)
 		print_for_people(report, tail);
 	else
 		puts(text);
+	json_decref(report);
 	status = flush();
-	return ccp_json_bool(report, "ok", false) ? status : EXIT_FAILURE;
+	return text && ok ? status : EXIT_FAILURE;
 }
 
 static int status_of(int code)

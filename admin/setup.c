@@ -1,8 +1,11 @@
 #include <string.h>
+#include <unistd.h>
 
 #include "admin/admin.h"
 #include "base/error.h"
 #include "base/json.h"
+#include "base/path.h"
+#include "base/str.h"
 #include "base/strbuf.h"
 
 extern char **environ;
@@ -40,11 +43,21 @@ static int read_options(const struct admin_options *options, json_t **ret_change
 	return r;
 }
 
+/* A path is made absolute, since the server is started elsewhere; a bare name stays one. */
+static int find_server(const char *given, char **ret_server, struct codexcp_error *err)
+{
+	_cleanup_free_ char *cwd = getcwd(NULL, 0);
+
+	if (!given || !strchr(given, '/'))
+		return ccp_strdup_opt(given, ret_server) ? 0 : ccp_fail_oom(err);
+	return ccp_path_clean(given, cwd, ret_server, err);
+}
+
 static int open_with(struct admin_setup *setup, const struct admin_options *options,
 		     const json_t *changes, struct codexcp_error *err)
 {
-	struct codexcp_options context = { .mode = CODEXCP_MODE_CLIENT,
-					   .worker_path = options->server };
+	struct codexcp_options context = { .mode = CODEXCP_MODE_CLIENT };
+	_cleanup_free_ char *server = NULL;
 	char **from = setup->environment ? setup->environment : environ;
 	char **environment = admin_environment_with(from, changes);
 	int r;
@@ -53,7 +66,11 @@ static int open_with(struct admin_setup *setup, const struct admin_options *opti
 	setup->environment = environment;
 	if (!environment)
 		return ccp_fail_oom(err);
+	r = find_server(options->server, &server, err);
+	if (r < 0)
+		return r;
 	context.environment = (const char *const *)environment;
+	context.worker_path = server;
 	r = codexcp_open(&context, &setup->cp, err);
 	return r == 0 ? codexcp_config_describe(setup->cp, &setup->config, err) : r;
 }

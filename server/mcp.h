@@ -1,14 +1,14 @@
 /*
  * The MCP server's side of one connection, both eras of the protocol, without I/O: the owner feeds
- *lines and sends what `send` gives it.
+ * lines and sends what `send` gives it.
  *
  *	mcp_new(&host, self, &mcp, err);
  *	mcp_feed(mcp, line, len);	// answers at once, or later for a tool that waits
  *	mcp_free(mcp);			// drops what is still running
  *
  * The legacy era (2024-11-05 to 2025-11-25) is opened by `initialize`; a request whose `_meta`
- *names a protocol version belongs to the modern era (2026-07-28) and is handled by itself. Both may
- *be mixed.
+ * names a protocol version belongs to the modern era (2026-07-28) and is handled by itself. Both
+ * may be mixed.
  */
 #pragma once
 

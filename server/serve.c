@@ -11,7 +11,7 @@
 
 #define LINE_MAX_BYTES   ((size_t)16 * 1024 * 1024)
 #define UNREAD_MAX_BYTES ((size_t)64 * 1024 * 1024)
-#define LEAVE_MS         200 /* for what is still to be answered and sent when the input has ended */
+#define LEAVE_MS         200 /* for what is still to be sent when the input has ended */
 #define LOOK_FOR_WORK_MS 100 /* after the first answer: a client's handshake comes before it */
 
 static const int signals[] = { SIGTERM, SIGINT, SIGHUP };

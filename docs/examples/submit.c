@@ -59,7 +59,8 @@ int main(int argc, char **argv)
 	}
 	if (codexcp_open(&options, &cp, &err) < 0)
 		return fail("open", &err);
-	status = run(cp, &(struct codexcp_submit){ .cwd = argv[1], .message = argv[2],
+	status = run(cp, &(struct codexcp_submit){ .cwd = argv[1],
+						   .message = argv[2],
 						   .client_request_id = getenv("REQUEST_ID") });
 	codexcp_close(cp);
 	return status;

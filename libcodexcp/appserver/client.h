@@ -85,14 +85,16 @@ const struct ccp_appserver_info *ccp_appserver_info(const struct ccp_appserver *
 /* Requests that have no answer yet. */
 size_t ccp_appserver_pending(const struct ccp_appserver *as);
 
-/* Steals params. timeout_ms 0: none. fn may be NULL when the answer does not matter. Fails with CODEXCP_E_APP_SERVER_UNAVAILABLE unless READY
- * (nothing was sent then). Failures that the answer brings have been through ccp_codex_error(). */
+/* Steals params. timeout_ms 0: none. fn may be NULL when the answer does not matter. Fails with
+ * CODEXCP_E_APP_SERVER_UNAVAILABLE unless READY (nothing was sent then). Failures that the answer
+ * brings have been through ccp_codex_error(). */
 int ccp_appserver_call(struct ccp_appserver *as, const char *method, json_t *params,
 		       int64_t timeout_ms, ccp_reply_fn fn, void *data, struct codexcp_error *err);
 int ccp_appserver_reply(struct ccp_appserver *as, json_t *id, json_t *result,
 			struct codexcp_error *err);
 int ccp_appserver_reply_error(struct ccp_appserver *as, json_t *id, int code, const char *message,
 			      struct codexcp_error *err);
-/* Nobody is there to answer: the safe answer of the request's own shape, or -32601. True when there was one. */
+/* Nobody is there to answer: the safe answer of the request's own shape, or -32601. True when there
+ * was one. */
 bool ccp_appserver_answer_safely(struct ccp_appserver *as, json_t *id, const char *method,
 				 const json_t *params);

@@ -5,7 +5,8 @@
 #include "base/json.h"
 #include "base/str.h"
 
-/* Classes that mean more than "the turn failed". Seen in Codex 0.98 to 0.169, with either first letter. */
+/* Classes that mean more than "the turn failed". Seen in Codex 0.98 to 0.169, with either first
+ * letter. */
 static const struct {
 	const char *class;
 	int code;
@@ -30,7 +31,7 @@ static const char *class_name(const json_t *info)
 
 	if (json_is_string(info))
 		return json_string_value(info);
-	json_object_foreach((json_t *)info, key, value)
+	json_object_foreach ((json_t *)info, key, value)
 		break;
 	return key ? key : "other";
 }

@@ -30,7 +30,8 @@ static inline int ccp_fail_oom(struct codexcp_error *err)
 /* Copies `from` (details shared by reference) into err; returns its code. */
 int ccp_fail_copy(struct codexcp_error *err, const struct codexcp_error *from);
 
-/* INVALID_ARGUMENT with the details that it always has: argument, expected, didYouMean (or NULL). */
+/* INVALID_ARGUMENT with the details that it always has: argument, expected, didYouMean (or
+ * NULL). */
 int ccp_fail_argument(struct codexcp_error *err, const char *argument, const char *expected,
 		      const char *did_you_mean);
 

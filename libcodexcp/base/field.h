@@ -19,21 +19,21 @@
 
 enum ccp_field_type {
 	CCP_TYPE_STRING,  /* const char *; min/max count characters, max 0 = no limit */
-	CCP_TYPE_INT,	  /* int64_t; min..max */
+	CCP_TYPE_INT,     /* int64_t; min..max */
 	CCP_TYPE_NUMBER,  /* double; min..max */
-	CCP_TYPE_BOOL,	  /* bool */
-	CCP_TYPE_ENUM,	  /* int: index into choices, -1 when absent */
+	CCP_TYPE_BOOL,    /* bool */
+	CCP_TYPE_ENUM,    /* int: index into choices, -1 when absent */
 	CCP_TYPE_STRINGS, /* json_t *: array of strings; max items, item_max characters each */
 	CCP_TYPE_OBJECT,  /* json_t *: an object; closed when `fields` is given, else open */
-	CCP_TYPE_ARRAY,	  /* json_t *: an array of objects described by `fields` */
-	CCP_TYPE_TIME,	  /* output only: RFC 3339 text */
-	CCP_TYPE_ANY,	  /* json_t *: any JSON value */
+	CCP_TYPE_ARRAY,   /* json_t *: an array of objects described by `fields` */
+	CCP_TYPE_TIME,    /* output only: RFC 3339 text */
+	CCP_TYPE_ANY,     /* json_t *: any JSON value */
 };
 
 enum ccp_field_flags {
 	CCP_FIELD_REQUIRED = 1,
 	CCP_FIELD_NULLABLE = 2, /* null is the same as absent; REQUIRED: present, maybe null */
-	CCP_FIELD_HIDDEN = 4,	/* accepted, but not advertised in the schema */
+	CCP_FIELD_HIDDEN = 4,   /* accepted, but not advertised in the schema */
 	CCP_FIELD_NONBLANK = 8, /* a string that is only white space is refused */
 };
 
@@ -41,15 +41,16 @@ struct ccp_field {
 	const char *name;
 	enum ccp_field_type type;
 	unsigned flags;
-	size_t offset;			/* of the bound member */
-	int64_t def;			/* INT, NUMBER, BOOL; ENUM: index + 1, 0 = absent */
-	const char *def_text;		/* STRING */
-	int64_t min, max, item_max;	/* see the types and ccp_field_range() */
-	const char *const *choices;	/* ENUM: NULL-terminated */
+	size_t offset;                  /* of the bound member */
+	int64_t def;                    /* INT, NUMBER, BOOL; ENUM: index + 1, 0 = absent */
+	const char *def_text;           /* STRING */
+	int64_t min, max, item_max;     /* see the types and ccp_field_range() */
+	const char *const *choices;     /* ENUM: NULL-terminated */
 	const struct ccp_field *fields; /* OBJECT, ARRAY: the members */
-	const char *doc;		/* a few words; shown to models, so only where the name is not enough */
+	const char *doc; /* a few words; shown to models, so only where the name is not enough */
 };
 
+/* clang-format off */
 #define CCP_FIELD_STRING(T, member, ...)                                                           \
 	{ .name = #member, .type = CCP_TYPE_STRING, .offset = offsetof(T, member), __VA_ARGS__ }
 #define CCP_FIELD_INT(T, member, ...)                                                              \
@@ -71,6 +72,7 @@ struct ccp_field {
 #define CCP_OUT(field_name, field_type, ...)                                                       \
 	{ .name = (field_name), .type = (field_type), __VA_ARGS__ }
 #define CCP_FIELD_END { .name = NULL }
+/* clang-format on */
 
 /*
  * JSON Schema (2020-12 subset): {"type":"object","properties":...,"required":...,

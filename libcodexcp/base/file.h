@@ -1,5 +1,6 @@
 /*
- * Files: bounded reading, atomic replacement, private directories. Every descriptor is close-on-exec.
+ * Files: bounded reading, atomic replacement, private directories. Every descriptor is
+ * close-on-exec.
  */
 #pragma once
 
@@ -19,8 +20,8 @@ int ccp_dir_make(const char *path, mode_t mode, struct codexcp_error *err);
 /* Owned by us, a directory, and without permissions for group and others: 0, or an error that says
  * which command makes it right. */
 int ccp_dir_check_private(const char *path, struct codexcp_error *err);
-/* 0, or CODEXCP_E_STATE_UNAVAILABLE (reason network_fs) for a directory on a network file system, where
- * SQLite's locks cannot be trusted. */
+/* 0, or CODEXCP_E_STATE_UNAVAILABLE (reason network_fs) for a directory on a network file system,
+ * where SQLite's locks cannot be trusted. */
 int ccp_dir_check_local(const char *path, struct codexcp_error *err);
 /* Open with O_CLOEXEC; the mode is explicit. Returns the descriptor. */
 int ccp_file_open(const char *path, int flags, mode_t mode, struct codexcp_error *err);

@@ -122,6 +122,27 @@ json_t *ccp_json_string(const char *s, size_t len)
 	return clean ? json_stringn_nocheck(clean, len) : NULL;
 }
 
+#define NUL_ESCAPE "\\u0000"
+
+char *ccp_json_replace_nul(const char *text, size_t len)
+{
+	char *copy = malloc(len + 1);
+	size_t n = strlen(NUL_ESCAPE);
+
+	if (!copy)
+		return NULL;
+	memcpy(copy, text, len);
+	copy[len] = '\0';
+	for (size_t i = 0; i < len; i++) {
+		if (copy[i] != '\\')
+			continue;
+		if (len - i >= n && memcmp(copy + i, NUL_ESCAPE, n) == 0)
+			memcpy(copy + i, "\\ufffd", n);
+		i++; /* what is escaped is no escape itself */
+	}
+	return copy;
+}
+
 int ccp_json_parse(const char *text, size_t len, unsigned flags, json_t **ret_value,
 		   struct codexcp_error *err)
 {

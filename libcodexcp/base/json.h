@@ -7,8 +7,8 @@
  *	ccp_json_set_int(&o, "attemptCount", n);
  *	return o;					// NULL when any step ran out of memory
  *
- * A setter that fails releases the object and leaves NULL in its place; setters ignore NULL objects, so
- * a build is a list of calls and one check.
+ * A setter that fails releases the object and leaves NULL in its place; setters ignore NULL
+ * objects, so a build is a list of calls and one check.
  */
 #pragma once
 
@@ -16,7 +16,8 @@
 
 #include "base/error.h"
 
-/* Getters: NULL or the default when the object is NULL, the key is missing or the type is another. */
+/* Getters: NULL or the default when the object is NULL, the key is missing or the type is
+ * another. */
 const char *ccp_json_str(const json_t *obj, const char *key);
 int64_t ccp_json_int(const json_t *obj, const char *key, int64_t def);
 bool ccp_json_bool(const json_t *obj, const char *key, bool def);
@@ -42,10 +43,13 @@ void ccp_json_append_new(json_t **arr, json_t *value);
 json_t *ccp_json_string(const char *s, size_t len);
 
 enum ccp_json_flags {
-	CCP_JSON_ALLOW_NUL = 1, /* what app-server sends may hold \u0000 */
-	CCP_JSON_ANY = 2,	/* a scalar is a document too */
+	CCP_JSON_ALLOW_NUL = 1, /* strings may hold \u0000 */
+	CCP_JSON_ANY = 2,       /* a scalar is a document too */
 };
 
+/* A copy of JSON text in which each NUL of a string is U+FFFD: such a string is whole for whoever
+ * reads it up to its NUL. NULL when memory ran out. */
+char *ccp_json_replace_nul(const char *text, size_t len);
 /* One document, duplicate keys refused. Errors: CODEXCP_E_INVALID_ARGUMENT with line and column. */
 int ccp_json_parse(const char *text, size_t len, unsigned flags, json_t **ret_value,
 		   struct codexcp_error *err);
@@ -53,6 +57,6 @@ int ccp_json_parse(const char *text, size_t len, unsigned flags, json_t **ret_va
 char *ccp_json_dump(const json_t *value, size_t *ret_len);
 /* Sorted and compact: equal values give equal text. */
 char *ccp_json_dump_canonical(const json_t *value);
-/* The structured form of a report: the text as JSON, or the one fenced JSON block it holds. NULL when
- * there is none. */
+/* The structured form of a report: the text as JSON, or the one fenced JSON block it holds. NULL
+ * when there is none. */
 json_t *ccp_json_from_report(const char *text);

@@ -12,15 +12,15 @@
 #include <stdint.h>
 #include <stdlib.h>
 
-#define _cleanup_(fn) __attribute__((cleanup(fn)))
-#define _must_check_ __attribute__((warn_unused_result))
+#define _cleanup_(fn)       __attribute__((cleanup(fn)))
+#define _must_check_        __attribute__((warn_unused_result))
 #define _printf_(fmt, args) __attribute__((format(printf, fmt, args)))
-#define _returns_nonnull_ __attribute__((returns_nonnull))
-#define _unused_ __attribute__((unused))
+#define _returns_nonnull_   __attribute__((returns_nonnull))
+#define _unused_            __attribute__((unused))
 
-#define CCP_ARRAY_SIZE(a) (sizeof(a) / sizeof((a)[0]))
-#define CCP_MIN(a, b) ((a) < (b) ? (a) : (b))
-#define CCP_MAX(a, b) ((a) > (b) ? (a) : (b))
+#define CCP_ARRAY_SIZE(a)       (sizeof(a) / sizeof((a)[0]))
+#define CCP_MIN(a, b)           ((a) < (b) ? (a) : (b))
+#define CCP_MAX(a, b)           ((a) > (b) ? (a) : (b))
 #define CCP_CLAMP(x, low, high) CCP_MIN(CCP_MAX(x, low), high)
 
 /* Hand a pointer over: evaluates to it and leaves NULL behind. */
@@ -32,8 +32,10 @@
 		taken_;                                                                            \
 	})
 
+/* clang-format off */
 #define ccp_container_of(ptr, type, member)                                                        \
 	((type *)(void *)((char *)(ptr) - offsetof(type, member)))
+/* clang-format on */
 
 static inline void ccp_freep(void *pp)
 {

@@ -24,10 +24,10 @@
 #include "base/macro.h"
 
 enum ccp_opt_kind {
-	CCP_OPT_FLAG,	/* bool */
+	CCP_OPT_FLAG,   /* bool */
 	CCP_OPT_STRING, /* const char *, borrowed from argv */
-	CCP_OPT_INT,	/* int64_t */
-	CCP_OPT_LIST,	/* struct ccp_opt_list, in order */
+	CCP_OPT_INT,    /* int64_t */
+	CCP_OPT_LIST,   /* struct ccp_opt_list, in order */
 };
 
 #define CCP_OPT_LIST_MAX 32
@@ -38,7 +38,7 @@ struct ccp_opt_list {
 
 struct ccp_opt {
 	const char *name; /* long name without dashes */
-	char letter;	  /* or 0; not 'h' */
+	char letter;      /* or 0; not 'h' */
 	const char *arg;  /* what it is called in the usage text; NULL for flags */
 	enum ccp_opt_kind kind;
 	size_t offset;

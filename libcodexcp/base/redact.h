@@ -1,8 +1,8 @@
 /*
  * Hiding secrets, by one table of patterns (API keys, tokens, Authorization headers, private key
- * blocks, passwords in URLs and assignments). The text decides, never a JSON key: `"token": 12` stays,
- * `ghp_...` goes wherever it stands. Everything that is not a secret is passed on byte for byte.
- * Linear in the length of the text.
+ * blocks, passwords in URLs and assignments). The text decides, never a JSON key: `"token": 12`
+ * stays, `ghp_...` goes wherever it stands. Everything that is not a secret is passed on byte for
+ * byte. Linear in the length of the text.
  */
 #pragma once
 

@@ -1,7 +1,8 @@
 /*
  * Small questions about strings, and strict parsing of numbers from text.
  *
- * Parsers take the whole string or nothing: no leading blanks, no trailing rest, no silent clamping.
+ * Parsers take the whole string or nothing: no leading blanks, no trailing rest, no silent
+ * clamping.
  */
 #pragma once
 

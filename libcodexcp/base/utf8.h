@@ -1,6 +1,6 @@
 /*
- * UTF-8: jansson and the MCP wire want it valid and without NUL, while command output, transcripts and
- * hooks bring anything. Lengths named `chars` count code points.
+ * UTF-8: jansson and the MCP wire want it valid and without NUL, while command output, transcripts
+ * and hooks bring anything. Lengths named `chars` count code points.
  */
 #pragma once
 

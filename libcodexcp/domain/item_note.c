@@ -10,7 +10,7 @@
 
 /* A command line is shown clipped: enough to recognise it. */
 #define COMMAND_CHARS 120
-#define NOTE_MAX 4096
+#define NOTE_MAX      4096
 
 void ccp_item_note_done(struct ccp_item_note *note)
 {
@@ -120,7 +120,7 @@ static int reasoning_note(const json_t *item, struct ccp_item_note *ret_note,
 	json_t *part;
 	size_t i;
 
-	json_array_foreach(summary, i, part) {
+	json_array_foreach (summary, i, part) {
 		const char *text = json_is_string(part) ? json_string_value(part)
 							: ccp_json_str(part, "text");
 
@@ -221,7 +221,7 @@ static int steps_note(const struct ccp_event *event, struct ccp_item_note *ret_n
 	json_t *step;
 	size_t i;
 
-	json_array_foreach(plan, i, step) {
+	json_array_foreach (plan, i, step) {
 		const char *text = ccp_json_str(step, "step");
 
 		if (!ccp_streq(ccp_json_str(step, "status"), "inProgress"))

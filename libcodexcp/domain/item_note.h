@@ -1,6 +1,6 @@
 /*
- * One line for the journal about something that happened in a turn: what kind of item, how it went, its
- * counts. Pure: JSON in, text out; never payloads, output or diffs.
+ * One line for the journal about something that happened in a turn: what kind of item, how it went,
+ * its counts. Pure: JSON in, text out; never payloads, output or diffs.
  */
 #pragma once
 
@@ -10,8 +10,8 @@
 struct ccp_item_note {
 	const char *category; /* static */
 	const char *severity; /* static */
-	char *text;	      /* owned */
-	json_t *data;	      /* owned object or NULL */
+	char *text;           /* owned */
+	json_t *data;         /* owned object or NULL */
 };
 void ccp_item_note_done(struct ccp_item_note *note);
 

@@ -16,7 +16,8 @@ void ccp_op_outcome_done(struct ccp_op_outcome *outcome)
 	ccp_op_done(&outcome->op);
 }
 
-/* Grows with what it has waited so far; up to a quarter more, so that many do not come back together. */
+/* Grows with what it has waited so far; up to a quarter more, so that many do not come back
+ * together. */
 static int64_t spread_wait(int64_t wait, int64_t low, int64_t high)
 {
 	wait = CCP_CLAMP(wait, low, high);
@@ -83,7 +84,8 @@ static int copy_texts(struct ccp_op *op, const struct ccp_op_change *change,
 	return 0;
 }
 
-static int copy_error(struct ccp_op *op, const struct codexcp_error *from, struct codexcp_error *err)
+static int copy_error(struct ccp_op *op, const struct codexcp_error *from,
+		      struct codexcp_error *err)
 {
 	if (!from || !from->code)
 		return 0;
@@ -202,9 +204,9 @@ static int name_crashes(struct ccp_op *op, enum ccp_op_event event, enum ccp_ste
 	return copy_error(op, &crashed, err);
 }
 
-static int write_decision(struct ccp_db *db, struct ccp_op *op, enum ccp_op_event event, int64_t now,
-			  const struct ccp_op_decision *decision, const char *queued_reason,
-			  struct codexcp_error *err)
+static int write_decision(struct ccp_db *db, struct ccp_op *op, enum ccp_op_event event,
+			  int64_t now, const struct ccp_op_decision *decision,
+			  const char *queued_reason, struct codexcp_error *err)
 {
 	_cleanup_free_ char *text = ccp_asprintf("%s -> %s", op->phase,
 						 ccp_step_row(decision->next)->phase);

@@ -11,14 +11,15 @@
 #include "store/journal_store.h"
 
 /* The newest active prompts that a new one is compared with, and how many neighbours are named. */
-#define SIMILAR_SCAN 200
+#define SIMILAR_SCAN  200
 #define SIMILAR_NAMED 5
 
-/* Arguments that say what is wanted; the rest (title, priority, timeouts, display) may change on a retry. */
+/* Arguments that say what is wanted; the rest (title, priority, timeouts, display) may change on a
+ * retry. */
 static const char *const meaning_keys[] = {
-	"operation_type", "project_id",	 "cwd",	    "thread_id",       "chat_id",
-	"message",	  "input_items", "output_schema", "sandbox",   "approval_policy",
-	"model",	  "collaboration_mode", "thread_mode",
+	"operation_type", "project_id",         "cwd",           "thread_id", "chat_id",
+	"message",        "input_items",        "output_schema", "sandbox",   "approval_policy",
+	"model",          "collaboration_mode", "thread_mode",
 };
 
 void ccp_submit_done(struct ccp_submit *submit)
@@ -82,8 +83,7 @@ static int fail_conflict(struct ccp_db *db, const struct ccp_op *existing, const
 	if (r < 0)
 		return r;
 	ccp_fail(err, CODEXCP_E_IDEMPOTENCY_CONFLICT,
-		 "client_request_id %s was used for another request",
-		 existing->client_request_id);
+		 "client_request_id %s was used for another request", existing->client_request_id);
 	ccp_error_add_str(err, "existingOperationId", existing->id);
 	ccp_error_add(err, "differs", differences(request.arguments, arguments));
 	return CODEXCP_E_IDEMPOTENCY_CONFLICT;
@@ -135,8 +135,8 @@ static bool disjoint_keys(const char *a_text, const char *b_text)
 		return false;
 	if (!json_array_size(a) || !json_array_size(b))
 		return false;
-	json_array_foreach(a, i, x)
-		json_array_foreach(b, j, y)
+	json_array_foreach (a, i, x)
+		json_array_foreach (b, j, y)
 			if (json_equal(x, y))
 				return false;
 	return true;
@@ -172,7 +172,8 @@ struct similar_scan {
 	json_t *found;
 };
 
-static int compare_prompt(const char *id, const char *message, const char *resource_keys, void *data)
+static int compare_prompt(const char *id, const char *message, const char *resource_keys,
+			  void *data)
 {
 	struct similar_scan *scan = data;
 	double similarity = message ? ccp_prompt_similarity(scan->message, message) : 0;

@@ -1,6 +1,7 @@
 /*
- * Submitting: one transaction that either adds an operation (with what it was asked and its place in the
- * queue), or finds that the same request was made before, or refuses. Committed means acknowledged.
+ * Submitting: one transaction that either adds an operation (with what it was asked and its place
+ * in the queue), or finds that the same request was made before, or refuses. Committed means
+ * acknowledged.
  */
 #pragma once
 
@@ -12,15 +13,15 @@
 struct ccp_submit {
 	struct ccp_op op;
 	struct ccp_op_request request;
-	bool check_prompt;   /* refuse the same text while it is being worked on */
+	bool check_prompt;       /* refuse the same text while it is being worked on */
 	bool continue_completed; /* a completed operation with the same text lends its thread */
 };
 void ccp_submit_done(struct ccp_submit *submit);
 
 struct ccp_submitted {
 	char id[CCP_ID_SIZE];
-	bool existed;	       /* the client_request_id was known: nothing was added */
-	json_t *similar;       /* array of {operationId, similarity (percent)}, or NULL; owned */
+	bool existed;    /* the client_request_id was known: nothing was added */
+	json_t *similar; /* array of {operationId, similarity (percent)}, or NULL; owned */
 	char continued[CCP_ID_SIZE]; /* the operation whose thread is continued, or "" */
 };
 void ccp_submitted_done(struct ccp_submitted *submitted);
@@ -33,8 +34,8 @@ int ccp_op_submit(struct ccp_db *db, const struct ccp_clock *clock, struct ccp_s
 		  struct ccp_submitted *ret_submitted, struct codexcp_error *err);
 
 /*
- * Whether a client_request_id was used before: 1 and the operation's id when it asked for the same, 0 when it is
- * new, CODEXCP_E_IDEMPOTENCY_CONFLICT when it asked for something else.
+ * Whether a client_request_id was used before: 1 and the operation's id when it asked for the same,
+ * 0 when it is new, CODEXCP_E_IDEMPOTENCY_CONFLICT when it asked for something else.
  */
 int ccp_op_find_request(struct ccp_db *db, const char *client_request_id, const char *request_hash,
 			const char *arguments, char ret_id[static CCP_ID_SIZE],

@@ -13,8 +13,7 @@
 	  f->read_only && f->thread_is_new)                                                        \
 	X(ATTEMPTS_LEFT, "attempts are left", f->attempt < CCP_OP_MAX_ATTEMPTS)                    \
 	X(OVERLOADS_LEFT, "overload retries are left", f->attempt < CCP_OP_MAX_OVERLOADS)          \
-	X(CRASHED_TOO_OFTEN, "workers died with it too often",                                     \
-	  f->crash_count >= CCP_OP_MAX_CRASHES)
+	X(CRASHED_TOO_OFTEN, "workers died with it too often", f->crash_count >= CCP_OP_MAX_CRASHES)
 
 enum guard {
 #define X(name, words, test) WHEN_##name,
@@ -36,11 +35,11 @@ static bool holds(enum guard guard, const struct ccp_op_facts *f)
 
 #define IN(step) (1u << CCP_STEP_IS_##step)
 #define STARTING (IN(CLAIMED) | IN(THREAD_SENT))
-#define LIVE (IN(RUNNING) | IN(WAITING_FOR_APPROVAL) | IN(WAITING_FOR_USER_INPUT))
+#define LIVE     (IN(RUNNING) | IN(WAITING_FOR_APPROVAL) | IN(WAITING_FOR_USER_INPUT))
 /* The turn may have reached Codex and has not ended as far as we know. */
-#define SENT (IN(TURN_SENT) | IN(LOOKING_UP) | LIVE)
+#define SENT       (IN(TURN_SENT) | IN(LOOKING_UP) | LIVE)
 #define DO(effect) CCP_EFFECT_##effect
-#define TO(step) CCP_STEP_IS_##step
+#define TO(step)   CCP_STEP_IS_##step
 
 struct transition {
 	unsigned from;
@@ -211,7 +210,7 @@ static void print_steps(struct ccp_strbuf *sb)
 
 		ccp_strbuf_appendf(sb, "| %s | %s | %s | %s | %s |\n", row->phase, row->status,
 				   row->flags & CCP_STEP_TERMINAL ? "terminal"
-				   : row->flags & CCP_STEP_SLOT	  ? "yes"
+				   : row->flags & CCP_STEP_SLOT   ? "yes"
 								  : "no",
 				   row->action, row->meaning);
 	}
@@ -236,10 +235,9 @@ char *ccp_op_machine_markdown(void)
 {
 	_cleanup_(ccp_strbuf_done) struct ccp_strbuf sb = CCP_STRBUF(256 * 1024);
 
-	ccp_strbuf_append(&sb,
-			  "# State machines\n\n"
-			  "Printed from the tables of `libcodexcp/domain/status.h` and "
-			  "`op_machine.c`; a test compares.\n\n## Steps of an operation\n\n");
+	ccp_strbuf_append(&sb, "# State machines\n\n"
+			       "Printed from the tables of `libcodexcp/domain/status.h` and "
+			       "`op_machine.c`; a test compares.\n\n## Steps of an operation\n\n");
 	print_steps(&sb);
 	ccp_strbuf_append(&sb, "\n## Events\n\n| event | meaning |\n|---|---|\n");
 	for (size_t i = 0; i < CCP_ARRAY_SIZE(events); i++)

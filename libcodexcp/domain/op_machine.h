@@ -1,11 +1,11 @@
 /*
- * The operation machine: a pure decision. Given where an operation stands, what happened, and what is known,
- * it says where it goes and which effects follow. It does no I/O; op_apply.h writes the decision down and the
- * runner carries the effects out, after the commit.
+ * The operation machine: a pure decision. Given where an operation stands, what happened, and what
+ * is known, it says where it goes and which effects follow. It does no I/O; op_apply.h writes the
+ * decision down and the runner carries the effects out, after the commit.
  *
- * The transitions are one table of rows (op_machine.c), tried from top to bottom; a (step, event) pair that no
- * row matches changes nothing, so a late or repeated event is harmless. docs/STATE-MACHINES.md is printed from
- * the table.
+ * The transitions are one table of rows (op_machine.c), tried from top to bottom; a (step, event)
+ * pair that no row matches changes nothing, so a late or repeated event is harmless.
+ * docs/STATE-MACHINES.md is printed from the table.
  */
 #pragma once
 
@@ -62,15 +62,15 @@ enum ccp_op_effect {
 #undef X
 };
 
-#define CCP_OP_MAX_ATTEMPTS 3
+#define CCP_OP_MAX_ATTEMPTS  3
 #define CCP_OP_MAX_OVERLOADS 10
-#define CCP_OP_MAX_CRASHES 3
+#define CCP_OP_MAX_CRASHES   3
 
 /* What a decision may depend on beside step and event. */
 struct ccp_op_facts {
 	bool app_server_ready;
 	bool interrupt_asked;
-	bool read_only;	     /* the turn cannot write: running it twice harms nobody */
+	bool read_only;      /* the turn cannot write: running it twice harms nobody */
 	bool thread_is_new;  /* this operation started its thread */
 	int64_t attempt;     /* attempts begun, the present one included */
 	int64_t crash_count; /* workers that died with it, this one included */
@@ -81,7 +81,7 @@ struct ccp_op_decision {
 	enum ccp_step next;
 	unsigned effects;
 	enum ccp_queued_reason queued_reason; /* when next is QUEUED */
-	const char *reason;		      /* for terminal steps: why; may be NULL */
+	const char *reason;                   /* for terminal steps: why; may be NULL */
 };
 
 struct ccp_op_decision ccp_op_decide(enum ccp_step step, enum ccp_op_event event,

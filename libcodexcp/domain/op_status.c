@@ -3,16 +3,8 @@
 #include <string.h>
 
 #include "base/json.h"
-#include "base/redact.h"
 #include "base/str.h"
-#include "base/utf8.h"
 #include "domain/op_machine.h"
-#include "store/journal_store.h"
-
-/* The newest words in a compact status. */
-#define NEWEST_CHARS 300
-#define COMPACT_PROGRESS 3
-#define WARNINGS_MAX 10
 
 static enum ccp_step step_of(const struct ccp_op *op)
 {
@@ -22,7 +14,7 @@ static enum ccp_step step_of(const struct ccp_op *op)
 	return ccp_step_parse(op->phase, &step) ? step : CCP_STEP_IS_UNKNOWN;
 }
 
-bool ccp_op_needs_nobody(const struct ccp_op *op)
+bool ccp_op_has_ended(const struct ccp_op *op)
 {
 	return !op->active;
 }
@@ -30,245 +22,6 @@ bool ccp_op_needs_nobody(const struct ccp_op *op)
 bool ccp_op_needs_attention(const struct ccp_op *op)
 {
 	return ccp_step_row(step_of(op))->flags & CCP_STEP_ATTENTION;
-}
-
-/* Texts */
-
-struct slice {
-	json_t *text; /* owned string */
-	size_t original_chars, returned_chars;
-	bool truncated;
-};
-
-/* `max` characters from `offset` on, secrets hidden. */
-static struct slice slice_text(const char *text, int64_t offset, int64_t max)
-{
-	size_t len = 0, from, to;
-	_cleanup_free_ char *shown = ccp_redact(text, strlen(text), &len);
-	struct slice slice = { 0 };
-
-	if (!shown)
-		return slice;
-	from = ccp_utf8_clip(shown, len, (size_t)offset);
-	to = from + ccp_utf8_clip(shown + from, len - from, (size_t)max);
-	slice.text = ccp_json_string(shown + from, to - from);
-	slice.original_chars = ccp_utf8_chars(shown, len);
-	slice.returned_chars = ccp_utf8_chars(shown + from, to - from);
-	slice.truncated = slice.returned_chars < slice.original_chars;
-	return slice;
-}
-
-/* The call that brings the rest of a text that was cut. */
-static json_t *read_full_pointer(const char *thread_id, const char *turn_id, size_t offset)
-{
-	json_t *arguments = json_object(), *pointer = json_object();
-
-	ccp_json_set_str(&arguments, "turn_id", turn_id);
-	ccp_json_set_str(&arguments, "thread_id", thread_id);
-	ccp_json_set_int(&arguments, "message_max_chars", 200000);
-	ccp_json_set_int(&arguments, "message_offset", (int64_t)offset);
-	ccp_json_set_str(&pointer, "tool", "codex_get_turn_status");
-	ccp_json_set_new(&pointer, "arguments", arguments);
-	return pointer;
-}
-
-static void set_slice(json_t **obj, const char *key, struct slice slice, const char *thread_id,
-		      const char *turn_id, int64_t offset)
-{
-	ccp_json_set_new(obj, key, slice.text);
-	if (!slice.truncated)
-		return;
-	ccp_json_set_bool(obj, "truncated", true);
-	ccp_json_set_int(obj, "originalChars", (int64_t)slice.original_chars);
-	ccp_json_set_int(obj, "returnedChars", (int64_t)slice.returned_chars);
-	/* The last part of a text names no further one. */
-	if ((size_t)offset + slice.returned_chars < slice.original_chars)
-		ccp_json_set_new(obj, "readFullVia",
-				 read_full_pointer(thread_id, turn_id,
-						   (size_t)offset + slice.returned_chars));
-}
-
-/* The final report: the text as it is, and its structure when it is JSON. */
-static json_t *report_view(const struct ccp_message *message, const struct ccp_view *view)
-{
-	json_t *report = json_object(), *structured = ccp_json_from_report(message->text);
-
-	set_slice(&report, "text",
-		  slice_text(message->text, view->message_offset, view->message_max_chars),
-		  message->thread_id, message->turn_id, view->message_offset);
-	if (structured) {
-		json_t *shown = ccp_redact_json(structured);
-
-		json_decref(structured);
-		ccp_json_set_new(&report, "structured", shown);
-		ccp_json_set_str(&report, "structuredStatus", "parsed");
-	}
-	ccp_json_set_str(&report, "threadId", message->thread_id);
-	ccp_json_set_str(&report, "turnId", message->turn_id);
-	ccp_json_set_str(&report, "source", "live");
-	return report;
-}
-
-/* Progress */
-
-struct progress_list {
-	const struct ccp_view *view;
-	json_t *events;
-};
-
-static int add_progress(const struct ccp_journal_row *row, void *data)
-{
-	struct progress_list *list = data;
-	json_t *event = json_object();
-
-	ccp_json_set_time(&event, "createdAt", row->at);
-	ccp_json_set_str(&event, "category", row->category);
-	if (!ccp_streq(row->severity, "info"))
-		ccp_json_set_str(&event, "severity", row->severity);
-	if (row->text)
-		set_slice(&event, "text",
-			  slice_text(row->text, 0, list->view->progress_max_chars), row->thread_id,
-			  row->turn_id, 0);
-	if (list->view->full) {
-		json_auto_t *metadata = NULL;
-
-		ccp_json_set_int(&event, "id", row->id);
-		ccp_json_set_str(&event, "itemId", row->item_id);
-		if (row->data &&
-		    ccp_json_parse(row->data, strlen(row->data), 0, &metadata, NULL) == 0)
-			ccp_json_set(&event, "metadata", metadata);
-	}
-	ccp_json_append_new(&list->events, event);
-	return 0;
-}
-
-static int set_progress(json_t **obj, struct ccp_db *db, const char *op_id, const char *thread_id,
-			const char *turn_id, const struct ccp_view *view, struct codexcp_error *err)
-{
-	struct progress_list list = { view, json_array() };
-	int64_t count = 0, latest = 0,
-		limit = view->full ? view->progress_events
-				   : CCP_MIN(view->progress_events, COMPACT_PROGRESS);
-	int r = limit ? ccp_journal_each_progress(db, op_id, thread_id, turn_id, (int)limit,
-						  add_progress, &list, err)
-		      : 0;
-
-	if (r == 0 && view->full)
-		r = ccp_journal_count_progress(db, op_id, thread_id, turn_id, &count, &latest, err);
-	if (view->full) {
-		ccp_json_set_int(obj, "progressEventCount", count);
-		ccp_json_set_time(obj, "latestProgressAt", latest);
-	}
-	if (view->full || json_array_size(list.events))
-		ccp_json_set(obj, "progressEvents", list.events);
-	json_decref(list.events);
-	return r;
-}
-
-/* Token usage in coarse bands: enough to see growth, nothing to bill by. */
-static const struct {
-	int64_t below;
-	const char *band;
-} bands[] = {
-	{ 1, "0" },		 { 1000, "<1k" },	   { 10000, "1k-10k" },
-	{ 100000, "10k-100k" },	 { 1000000, "100k-1m" },   { INT64_MAX, "1m+" },
-};
-
-static const char *band_of(int64_t tokens)
-{
-	size_t i = 0;
-
-	while (tokens >= bands[i].below && i + 1 < CCP_ARRAY_SIZE(bands))
-		i++;
-	return bands[i].band;
-}
-
-static void set_usage(json_t **obj, const struct ccp_turn_row *turn)
-{
-	json_auto_t *usage = NULL;
-	json_t *total, *out = json_object();
-
-	if (!turn->usage || ccp_json_parse(turn->usage, strlen(turn->usage), 0, &usage, NULL) < 0) {
-		json_decref(out);
-		return;
-	}
-	total = ccp_json_obj(usage, "total");
-	ccp_json_set_str(&out, "precision", "coarse");
-	ccp_json_set_str(&out, "totalTokensBand", band_of(ccp_json_int(total, "totalTokens", 0)));
-	ccp_json_set_str(&out, "inputTokensBand", band_of(ccp_json_int(total, "inputTokens", 0)));
-	ccp_json_set_str(&out, "outputTokensBand", band_of(ccp_json_int(total, "outputTokens", 0)));
-	ccp_json_set_new(obj, "tokenUsage", out);
-}
-
-/* Messages */
-
-struct message_list {
-	const struct ccp_view *view;
-	json_t *messages;
-};
-
-static int add_message(const struct ccp_message *message, void *data)
-{
-	struct message_list *list = data;
-	json_t *entry = json_object();
-	int64_t max = list->view->full ? list->view->message_max_chars : NEWEST_CHARS;
-
-	ccp_json_set_str(&entry, "role", message->role);
-	ccp_json_set_time(&entry, "createdAt", message->created_at);
-	ccp_json_set_str(&entry, "phase", message->phase);
-	set_slice(&entry, "text", slice_text(message->text, 0, max), message->thread_id,
-		  message->turn_id, 0);
-	ccp_json_append_new(&list->messages, entry);
-	return 0;
-}
-
-/* What is being written just now counts as the newest message: the end of it, cut after redaction,
- * since half a secret does not look like one. */
-static void add_live_text(struct message_list *list, const struct ccp_turn_row *turn)
-{
-	json_t *entry = json_object();
-	size_t len = 0;
-	_cleanup_free_ char *shown = ccp_redact(turn->live_text, strlen(turn->live_text), &len);
-	size_t chars = shown ? ccp_utf8_chars(shown, len) : 0;
-	size_t skip = chars > NEWEST_CHARS ? ccp_utf8_clip(shown, len, chars - NEWEST_CHARS) : 0;
-
-	ccp_json_set_str(&entry, "role", "assistant");
-	ccp_json_set_bool(&entry, "inProgress", true);
-	set_slice(&entry, "text", slice_text(shown ? shown + skip : "", 0, NEWEST_CHARS),
-		  turn->thread_id, turn->turn_id, 0);
-	ccp_json_append_new(&list->messages, entry);
-}
-
-static int set_messages(json_t **obj, struct ccp_db *db, const struct ccp_turn_row *turn,
-			const struct ccp_view *view, struct codexcp_error *err)
-{
-	struct message_list list = { view, json_array() };
-	bool live = turn->live_text && *turn->live_text && !turn->completed_at;
-	int64_t limit = view->full ? view->last_messages : 1;
-	int r = live && limit == 1 ? 0
-				   : ccp_message_each(db, turn->thread_id, turn->turn_id, (int)limit,
-						      add_message, &list, err);
-
-	if (r == 0 && live)
-		add_live_text(&list, turn);
-	if (view->full || json_array_size(list.messages))
-		ccp_json_set(obj, "latestMessages", list.messages);
-	json_decref(list.messages);
-	return r;
-}
-
-/* The report of a turn that has completed; 1 when there is one. */
-static int set_report(json_t **obj, struct ccp_db *db, const struct ccp_op *op,
-		      const struct ccp_view *view, struct codexcp_error *err)
-{
-	_cleanup_message_ struct ccp_message message = { 0 };
-	int r = op->thread_id && op->turn_id
-			? ccp_message_final(db, op->thread_id, op->turn_id, &message, err)
-			: 0;
-
-	if (r == 1)
-		ccp_json_set_new(obj, "finalReport", report_view(&message, view));
-	return r;
 }
 
 /* Why a queued operation waits, when its row does not say: the limits, as they are now. */
@@ -300,9 +53,9 @@ static const char *queued_reason(struct ccp_db *db, const struct ccp_op *op,
 	if (!view->worker_alive)
 		return ccp_queued_reason_name(CCP_QUEUED_WORKER);
 	(void)ccp_op_each_active(db, count_slots, &slots, NULL);
-	return ccp_queued_reason_name(slots.thread >= view->limits.thread	? CCP_QUEUED_THREAD
-				      : slots.global >= view->limits.global	? CCP_QUEUED_GLOBAL
-				      : slots.project >= view->limits.project	? CCP_QUEUED_PROJECT
+	return ccp_queued_reason_name(slots.thread >= view->limits.thread     ? CCP_QUEUED_THREAD
+				      : slots.global >= view->limits.global   ? CCP_QUEUED_GLOBAL
+				      : slots.project >= view->limits.project ? CCP_QUEUED_PROJECT
 				      : op->agent_id && slots.agent >= view->limits.agent
 					      ? CCP_QUEUED_AGENT
 					      : CCP_QUEUED_WORKER);
@@ -340,28 +93,58 @@ static void set_asked(json_t **obj, const struct ccp_op *op)
 	ccp_json_set_new(obj, "effective", effective);
 }
 
+static const char *const priorities[] = { "low", "normal", "high" };
+
+static void set_queue_state(json_t **obj, const struct ccp_op *op)
+{
+	json_t *state = json_object();
+	json_auto_t *keys = NULL;
+
+	ccp_json_set_str(&state, "queueStatus",
+			 !op->active			     ? op->status
+			 : ccp_streq(op->phase, "queued") ? "queued"
+							     : "running");
+	ccp_json_set_str(&state, "priority", priorities[CCP_CLAMP(op->priority, 0, 2)]);
+	ccp_json_set_str(&state, "estimatedCostClass", op->cost_class);
+	ccp_json_set_str(&state, "agentId", op->agent_id);
+	if (op->resource_keys &&
+	    ccp_json_parse(op->resource_keys, strlen(op->resource_keys), 0, &keys, NULL) == 0)
+		ccp_json_set(&state, "resourceKeys", keys);
+	ccp_json_set_new(obj, "queueState", state);
+}
+
+/* Reported only: the kernel's lock decides who works, and a slot is held as long as its operation. */
+static void set_slot_state(json_t **obj, const struct ccp_op *op)
+{
+	json_t *state = json_object();
+	bool claimed = ccp_step_row(step_of(op))->flags & CCP_STEP_SLOT;
+
+	ccp_json_set_bool(&state, "claimed", claimed);
+	if (claimed) {
+		ccp_json_set_str(&state, "projectKey", op->project_path);
+		ccp_json_set_str(&state, "agentId", op->agent_id);
+		ccp_json_set_str(&state, "threadId", op->thread_id);
+		ccp_json_set_int(&state, "epoch", op->epoch);
+	}
+	ccp_json_set_new(obj, "slotState", state);
+}
+
 static void set_full_only(json_t **obj, const struct ccp_op *op, int64_t now)
 {
-	json_t *queue = json_object();
-
 	ccp_json_set_str(obj, "clientRequestId", op->client_request_id);
 	ccp_json_set_str(obj, "chatId", op->thread_id);
 	ccp_json_set_str(obj, "cwd", op->cwd);
 	ccp_json_set_str(obj, "projectPath", op->project_path);
 	ccp_json_set_str(obj, "title", op->title);
 	ccp_json_set_str(obj, "parentOperationId", op->parent_id);
+	ccp_json_set_str(obj, "operationSource", "durable_queue");
+	ccp_json_set_str(obj, "lastError", op->error_message);
 	ccp_json_set_int(obj, "maxAttempts", CCP_OP_MAX_ATTEMPTS);
 	ccp_json_set_int(obj, "crashCount", op->crash_count);
-	ccp_json_set_int(obj, "epoch", op->epoch);
 	ccp_json_set_str(obj, "appServerInstance", op->instance);
 	ccp_json_set_int(obj, "stalenessSeconds", CCP_MAX(now - op->updated_at, 0) / 1000);
-	ccp_json_set_str(&queue, "priority",
-			 op->priority == 0	? "low"
-			 : op->priority == 2	? "high"
-						: "normal");
-	ccp_json_set_str(&queue, "estimatedCostClass", op->cost_class);
-	ccp_json_set_str(&queue, "agentId", op->agent_id);
-	ccp_json_set_new(obj, "queueState", queue);
+	set_queue_state(obj, op);
+	set_slot_state(obj, op);
 }
 
 static void set_next(json_t **obj, struct ccp_db *db, const struct ccp_op *op,
@@ -396,17 +179,17 @@ static int set_turn(json_t **obj, struct ccp_db *db, const struct ccp_op *op,
 	bool completed = ccp_streq(op->status, "completed");
 	int r;
 
-	r = set_progress(obj, db, op->id, NULL, NULL, view, err);
+	r = ccp_view_progress(obj, db, op->id, NULL, NULL, view, err);
 	if (r < 0 || !op->turn_id)
 		return r;
 	r = ccp_turn_get(db, op->thread_id, op->turn_id, &turn, err);
 	/* A report is the newest message: no need to show it twice. */
 	if (r == 1 && (view->full || !completed))
-		r = set_messages(obj, db, &turn, view, err);
+		r = ccp_view_messages(obj, db, &turn, view, err);
 	if (r >= 0 && turn.turn_id)
-		set_usage(obj, &turn);
+		ccp_view_usage(obj, &turn);
 	if (r >= 0 && completed)
-		r = set_report(obj, db, op, view, err);
+		r = ccp_view_report(obj, db, op->thread_id, op->turn_id, view, err);
 	return r;
 }
 
@@ -437,64 +220,6 @@ json_t *ccp_op_view(struct ccp_db *db, const struct ccp_clock *clock, const stru
 	if (set_turn(&obj, db, op, view, err) < 0)
 		return NULL;
 	set_next(&obj, db, op, view);
-	if (!obj)
-		ccp_fail_oom(err);
-	return json_incref(obj);
-}
-
-/* The turn */
-
-static void set_turn_error(json_t **obj, const struct ccp_turn_row *turn)
-{
-	json_auto_t *error = NULL;
-
-	if (turn->error && ccp_json_parse(turn->error, strlen(turn->error), 0, &error, NULL) == 0)
-		ccp_json_set_str(obj, "lastError", ccp_json_str(error, "message"));
-}
-
-static int set_final_message(json_t **obj, struct ccp_db *db, const struct ccp_turn_row *turn,
-			     const struct ccp_view *view, struct codexcp_error *err)
-{
-	_cleanup_message_ struct ccp_message message = { 0 };
-	int r = ccp_message_final(db, turn->thread_id, turn->turn_id, &message, err);
-
-	if (r == 1)
-		set_slice(obj, "finalMessage",
-			  slice_text(message.text, view->message_offset, view->message_max_chars),
-			  turn->thread_id, turn->turn_id, view->message_offset);
-	return r;
-}
-
-json_t *ccp_turn_view(struct ccp_db *db, const struct ccp_clock *clock,
-		      const struct ccp_turn_row *turn, const struct ccp_view *view,
-		      struct codexcp_error *err)
-{
-	json_auto_t *obj = json_object();
-	bool completed = ccp_streq(turn->status, "completed");
-	int r;
-
-	ccp_json_set_bool(&obj, "ok", true);
-	ccp_json_set_str(&obj, "threadId", turn->thread_id);
-	ccp_json_set_str(&obj, "turnId", turn->turn_id);
-	ccp_json_set_str(&obj, "operationId", turn->op_id);
-	ccp_json_set_str(&obj, "status", turn->status);
-	ccp_json_set_bool(&obj, "completionObserved", turn->completed_at != 0);
-	ccp_json_set_time(&obj, "startedAt", turn->started_at);
-	ccp_json_set_time(&obj, "updatedAt", turn->updated_at);
-	ccp_json_set_time(&obj, "completedAt", turn->completed_at);
-	ccp_json_set_str(&obj, "source", turn->completed_at ? "storage" : "live");
-	ccp_json_set_str(&obj, "appServerInstance", turn->instance);
-	ccp_json_set_int(&obj, "stalenessSeconds",
-			 CCP_MAX(ccp_clock_wall(clock) - turn->updated_at, 0) / 1000);
-	set_turn_error(&obj, turn);
-	set_usage(&obj, turn);
-	r = set_messages(&obj, db, turn, view, err);
-	if (r >= 0 && completed)
-		r = set_final_message(&obj, db, turn, view, err);
-	if (r >= 0)
-		r = set_progress(&obj, db, NULL, turn->thread_id, turn->turn_id, view, err);
-	if (r < 0)
-		return NULL;
 	if (!obj)
 		ccp_fail_oom(err);
 	return json_incref(obj);

@@ -10,7 +10,7 @@
 #include "domain/runner_internal.h"
 
 /* Streaming progress reaches the disk at most this late. */
-#define FLUSH_MS 100
+#define FLUSH_MS      100
 #define STOP_GRACE_MS 5000
 /* Rows of the worker are never given up: txq.h. */
 #define FOR_EVER CCP_TXQ_FOR_EVER
@@ -19,7 +19,7 @@ struct ccp_live *ccp_live_find(const struct ccp_runner *runner, const char *op_i
 {
 	struct ccp_live *live;
 
-	DL_FOREACH(runner->live, live)
+	DL_FOREACH (runner->live, live)
 		if (ccp_streq(live->op.id, op_id))
 			return live;
 	return NULL;
@@ -29,7 +29,7 @@ struct ccp_live *ccp_live_by_thread(const struct ccp_runner *runner, const char 
 {
 	struct ccp_live *live;
 
-	DL_FOREACH(runner->live, live)
+	DL_FOREACH (runner->live, live)
 		if (live->op.thread_id && ccp_streq(live->op.thread_id, thread_id))
 			return live;
 	return NULL;
@@ -80,7 +80,7 @@ static int write_tracks(struct ccp_db *db, void *data, struct codexcp_error *err
 	struct ccp_runner *runner = data;
 	struct ccp_live *live;
 
-	DL_FOREACH(runner->live, live) {
+	DL_FOREACH (runner->live, live) {
 		int r = ccp_track_dirty(live->track) ? ccp_track_write(live->track, db, err) : 0;
 
 		if (r < 0)
@@ -99,7 +99,7 @@ static void tracks_written(const struct codexcp_error *err, void *data)
 			ccp_runner_trouble("progress was not written", NULL, err);
 		return;
 	}
-	DL_FOREACH(runner->live, live)
+	DL_FOREACH (runner->live, live)
 		ccp_track_written(live->track);
 	runner->events.changed(runner->data);
 }
@@ -295,7 +295,6 @@ static void on_start_pause(void *data)
 	ccp_schedule(runner);
 }
 
-
 static int set_up(struct ccp_runner *runner, struct codexcp_error *err)
 {
 	struct ccp_loop *loop = runner->options.loop;
@@ -318,9 +317,8 @@ static int set_up(struct ccp_runner *runner, struct codexcp_error *err)
 	return r;
 }
 
-int ccp_runner_new(const struct ccp_runner_options *options,
-		   const struct ccp_runner_events *events, void *data,
-		   struct ccp_runner **ret_runner, struct codexcp_error *err)
+int ccp_runner_new(const struct ccp_runner_options *options, const struct ccp_runner_events *events,
+		   void *data, struct ccp_runner **ret_runner, struct codexcp_error *err)
 {
 	struct ccp_runner *runner = calloc(1, sizeof(*runner));
 	int r;
@@ -348,7 +346,7 @@ void ccp_runner_free(struct ccp_runner *runner)
 	ccp_appserver_free(runner->as);
 	while (runner->sends)
 		ccp_send_done(runner->sends);
-	DL_FOREACH_SAFE(runner->live, live, next)
+	DL_FOREACH_SAFE (runner->live, live, next)
 		drop_live(live);
 	ccp_timer_free(runner->flush_timer);
 	ccp_timer_free(runner->due_timer);
@@ -361,8 +359,7 @@ static int adopt_one(const struct ccp_op *op, void *data)
 {
 	json_t *ids = data;
 
-	return ccp_streq(op->phase, "queued") ? 0
-					      : json_array_append_new(ids, json_string(op->id));
+	return ccp_streq(op->phase, "queued") ? 0 : json_array_append_new(ids, json_string(op->id));
 }
 
 static int adopted_tx(struct ccp_db *db, void *data, struct codexcp_error *err)
@@ -386,12 +383,13 @@ int ccp_runner_adopt(struct ccp_runner *runner, struct codexcp_error *err)
 	json_auto_t *ids = json_array();
 	json_t *id;
 	size_t i;
-	int r = ids ? ccp_op_each_active(runner->options.db, adopt_one, ids, err) : ccp_fail_oom(err);
+	int r = ids ? ccp_op_each_active(runner->options.db, adopt_one, ids, err)
+		    : ccp_fail_oom(err);
 
 	if (r < 0)
 		return r;
 	runner->adopting = true;
-	json_array_foreach(ids, i, id)
+	json_array_foreach (ids, i, id)
 		ccp_runner_apply(runner, json_string_value(id), CCP_OP_WORKER_LOST, &change, NULL);
 	return ccp_txq_add(runner->options.txq, adopted_tx, adopted, runner, FOR_EVER, err);
 }

@@ -1,7 +1,8 @@
 /*
- * Runs operations: takes them from the queue within the limits, carries out the effects of the machine on one
- * app-server, feeds what app-server says back as events, looks up what was lost. Whoever has the worker lock
- * has one runner; everything it knows is in rows, so the next one goes on where this one stopped.
+ * Runs operations: takes them from the queue within the limits, carries out the effects of the
+ * machine on one app-server, feeds what app-server says back as events, looks up what was lost.
+ * Whoever has the worker lock has one runner; everything it knows is in rows, so the next one goes
+ * on where this one stopped.
  *
  *	ccp_runner_new(&options, &events, self, &runner, err);
  *	ccp_runner_adopt(runner, err);	// what an earlier worker left half-way
@@ -33,13 +34,13 @@ struct ccp_runner_options {
 struct ccp_runner_events {
 	/* Rows have changed: tell whoever waits. */
 	void (*changed)(void *data);
-	/* app-server is ready or was stopped for want of work (NULL), or it ended or could not be started. */
+	/* app-server is ready or was stopped for want of work (NULL), or it ended or could not be
+	 * started. */
 	void (*app_server)(const struct codexcp_error *why, void *data);
 };
 
-int ccp_runner_new(const struct ccp_runner_options *options,
-		   const struct ccp_runner_events *events, void *data,
-		   struct ccp_runner **ret_runner, struct codexcp_error *err);
+int ccp_runner_new(const struct ccp_runner_options *options, const struct ccp_runner_events *events,
+		   void *data, struct ccp_runner **ret_runner, struct codexcp_error *err);
 /* Ends app-server too. Rows stay as they are: the next worker adopts them. */
 void ccp_runner_free(struct ccp_runner *runner);
 

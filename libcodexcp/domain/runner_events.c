@@ -35,8 +35,10 @@ static void note_free(struct note *note)
 static int note_tx(struct ccp_db *db, void *data, struct codexcp_error *err)
 {
 	const struct note *note = data;
-	const struct ccp_journal_row row = { .at = note->at, .category = note->category,
-					     .severity = (char *)"warning", .text = note->text,
+	const struct ccp_journal_row row = { .at = note->at,
+					     .category = note->category,
+					     .severity = (char *)"warning",
+					     .text = note->text,
 					     .data = note->data };
 
 	return ccp_journal_append(db, &row, err);
@@ -76,8 +78,10 @@ void ccp_turn_ended(struct ccp_live *live, const char *turn_id, const char *stat
 		    json_t *codex_error, json_t *keep)
 {
 	_cleanup_error_ struct codexcp_error error = { 0 };
-	struct ccp_op_change change = { .turn_id = live->op.turn_id ? NULL : turn_id,
-					.instance = ccp_appserver_info(live->runner->as)->instance };
+	struct ccp_op_change change = {
+		.turn_id = live->op.turn_id ? NULL : turn_id,
+		.instance = ccp_appserver_info(live->runner->as)->instance
+	};
 	enum ccp_op_event event = end_event(status);
 
 	if (event == CCP_OP_TURN_FAILED)
@@ -97,7 +101,8 @@ static void on_notification(const char *method, json_t *params, void *data)
 	live = event.thread_id ? ccp_live_by_thread(runner, event.thread_id) : NULL;
 	if (!live)
 		return;
-	/* Another turn of the thread (a continuation that Codex began, somebody else's) is not ours. */
+	/* Another turn of the thread (a continuation that Codex began, somebody else's) is not
+	 * ours. */
 	if (event.turn_id && live->op.turn_id && !ccp_streq(event.turn_id, live->op.turn_id))
 		return;
 	if (ccp_track_event(live->track, &event, ccp_runner_now(runner), NULL) < 0)
@@ -115,15 +120,15 @@ static void on_request(json_t *id, const char *method, json_t *params, void *dat
 	const char *thread_id = ccp_json_str(params, "threadId");
 	struct ccp_live *live = thread_id ? ccp_live_by_thread(runner, thread_id) : NULL;
 	bool answered = ccp_appserver_answer_safely(runner->as, id, method, params);
-	_cleanup_free_ char *text =
-		ccp_asprintf("%s: %s", method, answered ? "answered safely" : "refused");
+	_cleanup_free_ char *text = ccp_asprintf("%s: %s", method,
+						 answered ? "answered safely" : "refused");
 
 	if (!text)
 		return;
 	if (!live)
 		write_note(runner, "interaction", text, NULL);
-	else if (ccp_track_note(live->track, "interaction", "warning", text,
-				ccp_runner_now(runner), NULL) == 0)
+	else if (ccp_track_note(live->track, "interaction", "warning", text, ccp_runner_now(runner),
+				NULL) == 0)
 		ccp_runner_flush_soon(runner);
 }
 
@@ -138,7 +143,7 @@ static void each_live(struct ccp_runner *runner,
 
 	if (!ids)
 		return;
-	DL_FOREACH(runner->live, live)
+	DL_FOREACH (runner->live, live)
 		snprintf(ids[i++], sizeof(*ids), "%s", live->op.id);
 	for (i = 0; i < n; i++) {
 		live = ccp_live_find(runner, ids[i]);

@@ -1,5 +1,6 @@
 /*
- * The rows of app-server processes: written before anything is sent to one, asked when a turn was lost.
+ * The rows of app-server processes: written before anything is sent to one, asked when a turn was
+ * lost.
  */
 #include <stdio.h>
 #include <string.h>
@@ -67,14 +68,15 @@ void ccp_instance_ended(struct ccp_runner *runner, const struct codexcp_error *w
 }
 
 /* 1 known, 0 not. */
-static int identify(const struct ccp_runner *runner, const char *instance, struct ccp_process_id *ret,
-		    bool *ret_ended)
+static int identify(const struct ccp_runner *runner, const char *instance,
+		    struct ccp_process_id *ret, bool *ret_ended)
 {
 	_cleanup_instance_row_ struct ccp_instance_row row = { 0 };
 
 	if (!instance || ccp_instance_get(runner->options.db, instance, &row, NULL) != 1)
 		return 0;
-	*ret = (struct ccp_process_id){ .pid = row.pid, .start_time = row.start_time,
+	*ret = (struct ccp_process_id){ .pid = row.pid,
+					.start_time = row.start_time,
 					.pid_namespace = row.pid_namespace };
 	snprintf(ret->boot, sizeof(ret->boot), "%s", row.boot_id ? row.boot_id : "");
 	*ret_ended = row.ended_at != 0;

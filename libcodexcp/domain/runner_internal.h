@@ -1,6 +1,7 @@
 /*
- * What the files of the runner share: runner.c (life, rows), runner_events.c (what app-server says), runner_send.c
- * (requests to Codex and their answers), runner_lookup.c (what happened to a lost turn), runner_schedule.c (who is next).
+ * What the files of the runner share: runner.c (life, rows), runner_events.c (what app-server
+ * says), runner_send.c (requests to Codex and their answers), runner_lookup.c (what happened to a
+ * lost turn), runner_schedule.c (who is next).
  */
 #pragma once
 
@@ -15,11 +16,12 @@ struct ccp_live {
 	struct ccp_op op; /* as last committed */
 	struct ccp_track *track;
 	struct ccp_timer *timer; /* for looking again */
-	int looks;		 /* looks at the thread since it was lost */
+	int looks;               /* looks at the thread since it was lost */
 	struct ccp_live *next, *prev;
 };
 
-/* A request under way; the answer finds its operation by id, because that may have ended meanwhile. */
+/* A request under way; the answer finds its operation by id, because that may have ended
+ * meanwhile. */
 struct ccp_send {
 	struct ccp_runner *runner;
 	char op_id[CCP_ID_SIZE];
@@ -50,12 +52,14 @@ static inline int64_t ccp_runner_now(const struct ccp_runner *runner)
 
 struct ccp_live *ccp_live_find(const struct ccp_runner *runner, const char *op_id);
 struct ccp_live *ccp_live_by_thread(const struct ccp_runner *runner, const char *thread_id);
-/* An error of the program itself: logged, the operation stays where it is and is looked at again. */
+/* An error of the program itself: logged, the operation stays where it is and is looked at
+ * again. */
 void ccp_runner_trouble(const char *what, const char *op_id, const struct codexcp_error *err);
 
 /*
- * Apply an event to an operation in a transaction of its own (with what its track has collected), then carry
- * out the effects. `change` may borrow from `keep`, which is referenced until then, and its error is copied.
+ * Apply an event to an operation in a transaction of its own (with what its track has collected),
+ * then carry out the effects. `change` may borrow from `keep`, which is referenced until then, and
+ * its error is copied.
  */
 void ccp_runner_apply(struct ccp_runner *runner, const char *op_id, enum ccp_op_event event,
 		      const struct ccp_op_change *change, json_t *keep);
@@ -74,7 +78,8 @@ void ccp_send_thread(struct ccp_live *live);
 void ccp_send_turn(struct ccp_live *live);
 void ccp_send_interrupt(struct ccp_live *live, ccp_interrupt_fn fn, void *fn_data);
 void ccp_send_unsubscribe(struct ccp_runner *runner, const char *thread_id);
-/* Start a request for a live operation; fn gets the ccp_send as data and must ccp_send_done() it. */
+/* Start a request for a live operation; fn gets the ccp_send as data and must ccp_send_done()
+ * it. */
 int ccp_send_start(struct ccp_live *live, const char *method, json_t *params, int64_t timeout_ms,
 		   ccp_reply_fn fn, struct ccp_send **ret_send, struct codexcp_error *err);
 void ccp_send_done(struct ccp_send *send);
@@ -83,11 +88,11 @@ void ccp_send_done(struct ccp_send *send);
 void ccp_instance_started(struct ccp_runner *runner);
 void ccp_instance_ended(struct ccp_runner *runner, const struct codexcp_error *why);
 enum ccp_instance_fate {
-	CCP_INSTANCE_PRESENT,	 /* it is the one we talk to */
-	CCP_INSTANCE_DEAD,	 /* proven */
+	CCP_INSTANCE_PRESENT,    /* it is the one we talk to */
+	CCP_INSTANCE_DEAD,       /* proven */
 	CCP_INSTANCE_POWER_LOSS, /* the machine was started again since */
-	CCP_INSTANCE_LINGERS,	 /* an orphan that has not ended yet */
-	CCP_INSTANCE_UNCLEAR,	 /* not provable from here */
+	CCP_INSTANCE_LINGERS,    /* an orphan that has not ended yet */
+	CCP_INSTANCE_UNCLEAR,    /* not provable from here */
 };
 enum ccp_instance_fate ccp_instance_fate(const struct ccp_runner *runner, const char *instance);
 /* End an orphan: its stdin is closed and it had its time. */

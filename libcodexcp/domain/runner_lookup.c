@@ -1,21 +1,22 @@
 /*
- * What became of a turn whose end nobody saw. The outcome is looked up in the thread's own history, after
- * thread/resume: a list alone says "absent" for a while about turns that run. Absence counts only when the
- * process that was asked is proven dead, or after a second look; a machine that was started again since may
- * have lost the history itself.
+ * What became of a turn whose end nobody saw. The outcome is looked up in the thread's own history,
+ * after thread/resume: a list alone says "absent" for a while about turns that run. Absence counts
+ * only when the process that was asked is proven dead, or after a second look; a machine that was
+ * started again since may have lost the history itself.
  */
 #include "base/json.h"
 #include "base/str.h"
 #include "domain/runner_internal.h"
 
-#define AGAIN_MS 1000
+#define AGAIN_MS     1000
 #define ELSEWHERE_MS 5000
-/* An orphaned app-server ends by itself when its stdin closes (30 ms measured); then it is ended. */
-#define LINGER_MS 100
+/* An orphaned app-server ends by itself when its stdin closes (30 ms measured); then it is
+ * ended. */
+#define LINGER_MS    100
 #define LINGER_LOOKS 50
 /* Looks at a live process before absence is believed, and while a turn without our mark runs. */
-#define ABSENT_LOOKS 2
-#define ACTIVE_LOOKS 6
+#define ABSENT_LOOKS      2
+#define ACTIVE_LOOKS      6
 #define RESUME_TIMEOUT_MS 60000
 
 static void on_timer(void *data)
@@ -25,8 +26,8 @@ static void on_timer(void *data)
 
 void ccp_look_up_later(struct ccp_live *live, int64_t delay_ms)
 {
-	if (!live->timer && ccp_timer_new(live->runner->options.loop, on_timer, live, &live->timer,
-					  NULL) < 0)
+	if (!live->timer &&
+	    ccp_timer_new(live->runner->options.loop, on_timer, live, &live->timer, NULL) < 0)
 		return;
 	ccp_timer_start(live->timer, delay_ms ? delay_ms : AGAIN_MS);
 }
@@ -39,7 +40,7 @@ static bool find_turn(const struct ccp_live *live, json_t *turns, struct ccp_tur
 	json_t *value;
 	size_t i;
 
-	json_array_foreach(turns, i, value) {
+	json_array_foreach (turns, i, value) {
 		if (ccp_turn_parse(value, ret_turn) < 0)
 			continue;
 		if (ccp_turn_has_client_id(ret_turn, live->op.id) ||
@@ -107,7 +108,8 @@ static void empty(struct ccp_live *live)
 
 static void look_failed(struct ccp_live *live, const struct codexcp_error *err)
 {
-	const struct ccp_op_change change = { .epoch = live->op.epoch, .attempt = live->op.attempt,
+	const struct ccp_op_change change = { .epoch = live->op.epoch,
+					      .attempt = live->op.attempt,
 					      .error = err };
 	struct ccp_runner *runner = live->runner;
 

@@ -1,6 +1,6 @@
 /*
- * Who is next: the oldest of the highest priority whose project, agent and thread have a slot left. One claim
- * at a time, so that each sees the slots that the one before has taken.
+ * Who is next: the oldest of the highest priority whose project, agent and thread have a slot left.
+ * One claim at a time, so that each sees the slots that the one before has taken.
  */
 #include <utlist.h>
 
@@ -10,6 +10,8 @@
 
 /* When nothing has to be done at a point in time. */
 #define DUE_MAX_MS 60000
+/* Not every answer of app-server leads here: when too much is under way, this much later. */
+#define CROWDED_MS 50
 
 typedef const char *(*key_fn)(const struct ccp_op *op);
 
@@ -34,7 +36,7 @@ static char *full_keys(const struct ccp_runner *runner, key_fn key, int64_t limi
 	json_auto_t *counts = json_object(), *full = json_array();
 	struct ccp_live *live;
 
-	DL_FOREACH(runner->live, live) {
+	DL_FOREACH (runner->live, live) {
 		const char *name = key(&live->op);
 		int64_t n = name ? ccp_json_int(counts, name, 0) + 1 : 0;
 
@@ -82,9 +84,12 @@ void ccp_schedule(struct ccp_runner *runner)
 		return;
 	if (!runner->live && runner->options.app_server_idle_ms)
 		ccp_timer_start(runner->idle_timer, runner->options.app_server_idle_ms);
-	if ((int64_t)ccp_runner_active(runner) >= runner->options.limits.global ||
-	    (int64_t)ccp_appserver_pending(runner->as) >= runner->options.limits.requests)
+	if ((int64_t)ccp_runner_active(runner) >= runner->options.limits.global)
 		return;
+	if ((int64_t)ccp_appserver_pending(runner->as) >= runner->options.limits.requests) {
+		ccp_timer_start(runner->due_timer, CROWDED_MS);
+		return;
+	}
 	r = next_queued(runner, now, &op, &err);
 	if (r < 0 && r != CODEXCP_E_STATE_BUSY)
 		ccp_runner_trouble("the queue could not be read", NULL, &err);

@@ -1,6 +1,7 @@
 /*
- * Requests to Codex and what their answers mean. What is sent is on disk before (the row says thread_start_sent
- * or turn_start_sent); every answer carries the epoch and the attempt it belongs to.
+ * Requests to Codex and what their answers mean. What is sent is on disk before (the row says
+ * thread_start_sent or turn_start_sent); every answer carries the epoch and the attempt it belongs
+ * to.
  */
 #include <stdio.h>
 #include <utlist.h>
@@ -11,7 +12,7 @@
 #include "domain/project.h"
 #include "domain/runner_internal.h"
 
-#define INTERRUPT_TIMEOUT_MS 30000
+#define INTERRUPT_TIMEOUT_MS     30000
 #define SMALL_REQUEST_TIMEOUT_MS 10000
 
 void ccp_send_done(struct ccp_send *send)
@@ -71,7 +72,8 @@ static enum ccp_op_event event_of(enum ccp_codex_problem problem)
 static void request_failed(struct ccp_send *send, const struct codexcp_error *err)
 {
 	enum ccp_codex_problem problem = ccp_codex_problem(err);
-	const struct ccp_op_change change = { .epoch = send->epoch, .attempt = send->attempt,
+	const struct ccp_op_change change = { .epoch = send->epoch,
+					      .attempt = send->attempt,
 					      .error = err };
 
 	/* The death of app-server is told to all its operations at once, by its own event. */
@@ -83,7 +85,8 @@ static void request_failed(struct ccp_send *send, const struct codexcp_error *er
 /* Nothing was sent: the operation fails or goes back, as the machine says. */
 static void not_sent(struct ccp_live *live, const struct codexcp_error *err)
 {
-	struct ccp_op_change change = { .epoch = live->op.epoch, .attempt = live->op.attempt,
+	struct ccp_op_change change = { .epoch = live->op.epoch,
+					.attempt = live->op.attempt,
 					.error = err };
 	enum ccp_op_event event = err->code == CODEXCP_E_APP_SERVER_UNAVAILABLE
 					  ? CCP_OP_CONNECTION_LOST
@@ -171,7 +174,8 @@ static void on_thread_resumed(json_t *result, const struct codexcp_error *err, v
 	if (!err)
 		thread_ready(send, result, false);
 	else if (live && live->op.thread_is_new && was_never_stored(ccp_codex_problem(err)))
-		/* Our own thread of an earlier app-server, which never had a turn, was never stored. */
+		/* Our own thread of an earlier app-server, which never had a turn, was never
+		 * stored. */
 		start_thread(live);
 	else
 		request_failed(send, err);
@@ -220,15 +224,16 @@ void ccp_send_unsubscribe(struct ccp_runner *runner, const char *thread_id)
 {
 	json_t *params = json_pack("{s:s}", "threadId", thread_id);
 
-	/* Lets go of the thread, so that the desktop or the terminal can open it; older versions do not
-	 * know the method, and nothing depends on the answer. */
+	/* Lets go of the thread, so that the desktop or the terminal can open it; older versions do
+	 * not know the method, and nothing depends on the answer. */
 	(void)ccp_appserver_call(runner->as, "thread/unsubscribe", params, SMALL_REQUEST_TIMEOUT_MS,
 				 NULL, NULL, NULL);
 }
 
 /* The turn */
 
-/* What people see in Codex's own lists. A thread can be named once it has a turn, and only ours are. */
+/* What people see in Codex's own lists. A thread can be named once it has a turn, and only ours
+ * are. */
 static void name_thread(struct ccp_live *live)
 {
 	if (live && live->op.title && live->op.thread_is_new)
@@ -264,7 +269,8 @@ static int parse_opt(const char *text, json_t **ret, struct codexcp_error *err)
 	return text ? ccp_json_parse(text, strlen(text), 0, ret, err) : 0;
 }
 
-/* Nothing was asked for: what the thread has stays (UNSET is not sent), unless it is above the ceiling. */
+/* Nothing was asked for: what the thread has stays (UNSET is not sent), unless it is above the
+ * ceiling. */
 static enum ccp_sandbox sandbox_of(const struct ccp_op *op)
 {
 	enum ccp_sandbox asked = ccp_sandbox_parse(op->sandbox),
@@ -339,7 +345,8 @@ static void on_interrupted(json_t *result, const struct codexcp_error *err, void
 	struct ccp_live *live = ccp_live_find(send->runner, send->op_id);
 	bool ended = err && ccp_codex_problem(err) == CCP_PROBLEM_NO_TURN;
 
-	/* The turn has ended by itself, and its event is on the way, or was lost with a connection. */
+	/* The turn has ended by itself, and its event is on the way, or was lost with a
+	 * connection. */
 	if (ended && live)
 		ccp_look_up_later(live, 0);
 	if (err && !ended)
@@ -355,8 +362,8 @@ void ccp_send_interrupt(struct ccp_live *live, ccp_interrupt_fn fn, void *fn_dat
 	struct ccp_send *send = NULL;
 	json_t *params = ccp_turn_interrupt_params(live->op.thread_id, live->op.turn_id);
 
-	if (ccp_send_start(live, "turn/interrupt", params, INTERRUPT_TIMEOUT_MS, on_interrupted, &send,
-			   &err) < 0) {
+	if (ccp_send_start(live, "turn/interrupt", params, INTERRUPT_TIMEOUT_MS, on_interrupted,
+			   &send, &err) < 0) {
 		if (fn)
 			fn(&err, fn_data);
 		return;

@@ -1,6 +1,7 @@
 /*
- * Where an operation can stand. One table: the machine's step (clients see it as `phase`), the status that
- * clients steer by, and what they are told to do about it. docs/STATE-MACHINES.md is printed from it.
+ * Where an operation can stand. One table: the machine's step (clients see it as `phase`), the
+ * status that clients steer by, and what they are told to do about it. docs/STATE-MACHINES.md is
+ * printed from it.
  */
 #pragma once
 
@@ -12,7 +13,7 @@
  */
 #define CCP_STEPS(X)                                                                               \
 	X(QUEUED, "queued", "queued", 0, "wait_for_background_worker", 2,                          \
-	  "committed; waits for a worker, a slot, its thread or a point in time (queuedReason)")  \
+	  "committed; waits for a worker, a slot, its thread or a point in time (queuedReason)")   \
 	X(CLAIMED, "claimed", "starting_app_server", CCP_STEP_SLOT, "poll_operation_status", 2,    \
 	  "the worker has it; app-server is being started")                                        \
 	X(THREAD_SENT, "thread_start_sent", "starting_thread", CCP_STEP_SLOT,                      \
@@ -65,7 +66,8 @@ size_t ccp_step_count(void);
 _must_check_ bool ccp_step_parse(const char *phase, enum ccp_step *ret_step);
 
 /*
- * Why a queued operation waits: X(NAME, queuedReason, next action that replaces the step's or NULL).
+ * Why a queued operation waits: X(NAME, queuedReason, next action that replaces the step's or
+ * NULL).
  */
 #define CCP_QUEUED_REASONS(X)                                                                      \
 	X(WORKER, "waiting_for_worker", NULL)                                                      \

@@ -46,8 +46,7 @@ int ccp_track_new(const char *op_id, const char *thread_id, const char *turn_id,
 	utarray_init(&track->messages, &message_icd);
 	utarray_init(&track->journal, &journal_icd);
 	track->live = CCP_STRBUF(2 * LIVE_TEXT_MAX + 4096);
-	if (!ccp_strdup_opt(op_id, &track->op_id) ||
-	    !ccp_strdup_opt(op_id, &track->turn.op_id) ||
+	if (!ccp_strdup_opt(op_id, &track->op_id) || !ccp_strdup_opt(op_id, &track->turn.op_id) ||
 	    !ccp_strdup_opt(thread_id, &track->turn.thread_id) ||
 	    !ccp_strdup_opt(turn_id, &track->turn.turn_id) ||
 	    !ccp_strdup_opt(instance, &track->turn.instance)) {
@@ -177,7 +176,7 @@ static int add_message(struct ccp_track *track, const char *turn_id, const json_
 static const char *message_role(const char *item_type)
 {
 	return ccp_streq(item_type, "agentMessage") ? "assistant"
-	       : ccp_streq(item_type, "plan")	    ? "plan"
+	       : ccp_streq(item_type, "plan")       ? "plan"
 						    : NULL;
 }
 
@@ -307,7 +306,7 @@ int ccp_track_turn(struct ccp_track *track, const struct ccp_turn *turn, int64_t
 		clear_live(track);
 	}
 	track->turn_dirty = true;
-	json_array_foreach(turn->items, i, item) {
+	json_array_foreach (turn->items, i, item) {
 		const char *role = message_role(ccp_json_str(item, "type"));
 
 		if (role && add_message(track, turn->id, item, role, now, err) < 0)

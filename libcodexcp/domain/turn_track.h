@@ -1,7 +1,7 @@
 /*
- * What a running turn tells, collected in memory and written in batches: messages, progress, token usage, the
- * newest words of a message that is still being written. A stream of tokens costs a transaction every 100 ms,
- * not one per token.
+ * What a running turn tells, collected in memory and written in batches: messages, progress, token
+ * usage, the newest words of a message that is still being written. A stream of tokens costs a
+ * transaction every 100 ms, not one per token.
  *
  *	ccp_track_event(track, &event, now);		// collects
  *	ccp_track_write(track, db, err);		// inside a transaction, may be repeated
@@ -27,8 +27,8 @@ int ccp_track_set_turn(struct ccp_track *track, const char *thread_id, const cha
 
 int ccp_track_event(struct ccp_track *track, const struct ccp_event *event, int64_t now,
 		    struct codexcp_error *err);
-/* A turn as history has it (after a look-up, or the summary in turn/completed): status, error, times, and the
- * items whose text was not seen. */
+/* A turn as history has it (after a look-up, or the summary in turn/completed): status, error,
+ * times, and the items whose text was not seen. */
 int ccp_track_turn(struct ccp_track *track, const struct ccp_turn *turn, int64_t now,
 		   struct codexcp_error *err);
 /* A line of its own in the journal. */

@@ -4,7 +4,7 @@
 
 #include "base/ids.h"
 
-#define RETRY_MIN_MS 2
+#define RETRY_MIN_MS    2
 #define RETRY_SPREAD_MS 10
 /* A full disk or a missing directory does not mend itself in milliseconds. */
 #define TROUBLE_PAUSE_MS 1000
@@ -132,9 +132,10 @@ int ccp_txq_add(struct ccp_txq *q, ccp_tx_fn fn, ccp_tx_done_fn done, void *data
 
 	if (!job)
 		return ccp_fail_oom(err);
-	*job = (struct job){ .fn = fn, .done = done, .data = data,
-			     .deadline = deadline_ms < 0 ? deadline_ms
-							 : now_ms(q) + deadline_ms };
+	*job = (struct job){ .fn = fn,
+			     .done = done,
+			     .data = data,
+			     .deadline = deadline_ms < 0 ? deadline_ms : now_ms(q) + deadline_ms };
 	DL_APPEND(q->jobs, job);
 	if (!ccp_timer_active(q->timer))
 		run_jobs(q);

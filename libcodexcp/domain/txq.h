@@ -1,12 +1,12 @@
 /*
- * Write transactions of one connection, one after the other, without ever blocking the loop: a locked
- * database is tried again by a timer until the job's deadline.
+ * Write transactions of one connection, one after the other, without ever blocking the loop: a
+ * locked database is tried again by a timer until the job's deadline.
  *
  *	ccp_txq_add(q, write_something, written, self, 10000, err);
  *
- * A job runs inside BEGIN IMMEDIATE ... COMMIT; `done` comes after the commit and may do what cannot be
- * undone (send, answer). Jobs run in the order in which they were added, at once when nothing waits, so
- * `done` may come before ccp_txq_add() returns.
+ * A job runs inside BEGIN IMMEDIATE ... COMMIT; `done` comes after the commit and may do what
+ * cannot be undone (send, answer). Jobs run in the order in which they were added, at once when
+ * nothing waits, so `done` may come before ccp_txq_add() returns.
  */
 #pragma once
 
@@ -25,8 +25,8 @@ int ccp_txq_new(struct ccp_loop *loop, struct ccp_db *db, struct ccp_txq **ret_q
 		struct codexcp_error *err);
 /* Jobs that wait are answered with CODEXCP_E_CANCELLED. */
 void ccp_txq_free(struct ccp_txq *q);
-/* As a deadline: what happened outside must be recorded, so a busy, full or unavailable database is tried
- * again for as long as it takes. */
+/* As a deadline: what happened outside must be recorded, so a busy, full or unavailable database is
+ * tried again for as long as it takes. */
 #define CCP_TXQ_FOR_EVER (-1)
 
 /* On failure nothing was added and `done` is not called. done may be NULL. */

@@ -256,14 +256,23 @@ static bool take_message(struct ccp_peer *peer, const json_t *value)
 	return false;
 }
 
+/* Output of commands may hold NUL. */
+static int parse(const char *line, size_t len, json_t **ret_value)
+{
+	_cleanup_free_ char *clean = NULL;
+
+	if (!memmem(line, len, "\\u0000", 6))
+		return ccp_json_parse(line, len, 0, ret_value, NULL);
+	clean = ccp_json_replace_nul(line, len);
+	return clean ? ccp_json_parse(clean, len, 0, ret_value, NULL) : CODEXCP_E_NO_MEMORY;
+}
+
 void ccp_peer_feed(struct ccp_peer *peer, const char *line, size_t len)
 {
 	json_auto_t *value = NULL;
 
 	enter(peer);
-	if ((ccp_json_parse(line, len, CCP_JSON_ALLOW_NUL, &value, NULL) < 0 ||
-	     !take_message(peer, value)) &&
-	    peer->events.garbage)
+	if ((parse(line, len, &value) < 0 || !take_message(peer, value)) && peer->events.garbage)
 		peer->events.garbage(line, len, peer->data);
 	leave(peer);
 }

@@ -7,7 +7,7 @@
  *		...
  *
  * Reading goes straight into the buffer, each byte is looked at once, and a line is handed out
- *where it lies. What a line is says runtime/stream.h.
+ * where it lies. What a line is says runtime/stream.h.
  */
 #pragma once
 

@@ -7,7 +7,7 @@
 
 static const char *const not_passed_on[] = {
 	"CODEX_MCP_", "CODEX_CONTROL_PLANE_MCP_", "OPENCLAW_CODEX_MCP_",
-	"DEEPSEEK_",  "CODEX_THREAD_ID=",	  "CODEX_HOME=",
+	"DEEPSEEK_",  "CODEX_THREAD_ID=",         "CODEX_HOME=",
 };
 
 static bool passed_on(const char *entry)

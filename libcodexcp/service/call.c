@@ -10,7 +10,7 @@
 
 /* A state database that others hold is tried this long before the call fails. */
 #define OPEN_PATIENCE_MS 10000
-#define OPEN_RETRY_MS 20
+#define OPEN_RETRY_MS    20
 
 /* The token is a pointer that is never followed; any non-NULL address does. */
 static const char token_place;
@@ -52,7 +52,7 @@ static void retire(struct ccp_call *call)
 static const struct ccp_handled *answer(struct ccp_call *call, json_t *payload, bool ok)
 {
 	json_auto_t *owned = payload;
-	_cleanup_(ccp_call_unrefp) struct ccp_call *held = ccp_call_ref(call);
+	_unused_ _cleanup_(ccp_call_unrefp) struct ccp_call *held = ccp_call_ref(call);
 
 	if (call->answered)
 		return TOKEN;
@@ -156,8 +156,7 @@ static void run_call(void *data)
 	}
 	if (r > 0 && !(call->tool->flags & CCP_TOOL_READ))
 		r = ccp_recursion_check(call, &err);
-	ccp_handled(r < 0 ? ccp_call_fail(call, &err)
-			  : call->tool->fn(call->cp, call, call->args));
+	ccp_handled(r < 0 ? ccp_call_fail(call, &err) : call->tool->fn(call->cp, call, call->args));
 }
 
 static void run_deferred(void *data)

@@ -1,9 +1,9 @@
 /*
  * A call of a tool, from its arguments to its one answer. A handler returns a token that only the
- *three functions below can make, so a path that forgets to answer does not compile:
+ * three functions below can make, so a path that forgets to answer does not compile:
  *
  *	static const struct ccp_handled *handle(struct codexcp *cp, struct ccp_call *call, const
- *void *args)
+ * void *args)
  *	{
  *		if (...)
  *			return ccp_call_fail(call, &err);
@@ -12,7 +12,7 @@
  *	}
  *
  * A call is counted: whoever answers later holds a reference. One that was cancelled is answered
- *like any other; the answer goes nowhere.
+ * like any other; the answer goes nowhere.
  */
 #pragma once
 

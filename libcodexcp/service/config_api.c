@@ -30,8 +30,7 @@ static json_t *names_json(char *const *variables)
 	json_t *array = json_array();
 
 	for (; variables && *variables; variables++)
-		ccp_json_append_new(&array,
-				    ccp_json_string(*variables, strcspn(*variables, "=")));
+		ccp_json_append_new(&array, ccp_json_string(*variables, strcspn(*variables, "=")));
 	return array;
 }
 
@@ -104,11 +103,15 @@ json_t *ccp_context_warnings(const struct codexcp *cp, const struct ccp_roots *a
 				    json_sprintf("the state directory %s lies inside the allowed "
 						 "root %s: a turn could write to it",
 						 dir, root));
+	if (!allowed->n)
+		ccp_json_append_new(&warnings,
+				    json_string("there is no allowed root, so no task is accepted: "
+						"set CODEX_PROJECTS_ROOT or CODEX_ALLOWED_ROOTS to "
+						"directories that exist"));
 	return warnings;
 }
 
-int codexcp_config_describe(struct codexcp *cp, json_t **ret_description,
-			    struct codexcp_error *err)
+int codexcp_config_describe(struct codexcp *cp, json_t **ret_description, struct codexcp_error *err)
 {
 	_cleanup_(ccp_roots_done) struct ccp_roots roots = { 0 };
 	const struct ccp_config *config = cp->config;
@@ -164,7 +167,10 @@ int codexcp_state_check(struct codexcp *cp, struct codexcp_error *err)
 	r = check_directory(cp->config->state_dir, err);
 	if (r == 1)
 		r = ccp_state_reader(cp, &db, err);
-	return r == 1 ? ccp_state_matches_home(db, cp->config, err) : r;
+	if (r <= 0)
+		return r;
+	r = ccp_state_matches_home(db, cp->config, err);
+	return r < 0 ? r : 1;
 }
 
 int codexcp_state_prepare(struct codexcp *cp, struct codexcp_error *err)

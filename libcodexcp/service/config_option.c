@@ -93,7 +93,8 @@ const struct ccp_option ccp_options[] = {
 	LIMIT(max_active_turns_per_thread, "MAX_ACTIVE_TURNS_PER_THREAD", 1, 64, "1",
 	      .doc = "turns that run at the same time in one thread"),
 	LIMIT(max_active_write_turns_per_project, "MAX_ACTIVE_WRITE_TURNS_PER_PROJECT", 1, 64, "1",
-	      .doc = "turns that may write and run at the same time in one project"),
+	      .doc = "turns that may write and run at the same time in one project; not "
+		     "in effect yet"),
 	LIMIT(max_app_server_pending_requests, "MAX_APP_SERVER_PENDING_REQUESTS", 1, 256, "8",
 	      .doc = "requests to codex app-server that are not answered yet"),
 	LIMIT(max_image_input_items, "MAX_IMAGE_INPUT_ITEMS", 0, 100, "10",
@@ -104,12 +105,14 @@ const struct ccp_option ccp_options[] = {
 	LIMIT(worker_idle_seconds, "WORKER_IDLE_SECONDS", 1, WEEK_SECONDS, "600",
 	      .section = "Times", .doc = "a worker without work ends after this"),
 	LIMIT(worker_drain_seconds, "WORKER_DRAIN_SECONDS", 0, 3600, "30",
-	      .doc = "what runs may go on for this long when a worker is told to end"),
+	      .doc = "what runs may go on for this long when a worker is told to end; not in "
+		     "effect yet"),
 	LIMIT(app_server_idle_seconds, "APP_SERVER_IDLE_SECONDS", 1, WEEK_SECONDS, "600",
 	      .doc = "an app-server without work is ended after this"),
 	LIMIT(approval_response_timeout_seconds, "APPROVAL_RESPONSE_TIMEOUT_SECONDS", 1,
 	      WEEK_SECONDS, "900",
-	      .doc = "a question that Codex asks waits this long for its answer"),
+	      .doc = "a question that Codex asks waits this long for its answer; not in effect "
+		     "yet, it is declined at once"),
 	{ .key = NULL },
 };
 

@@ -11,7 +11,7 @@
 #include "service/engine.h"
 #include "service/starter.h"
 
-#define SERVER_NAME "codex-control-plane-mcp"
+#define SERVER_NAME     "codex-control-plane-mcp"
 #define CONFIG_VARIABLE "CODEX_CONTROL_PLANE_MCP_CONFIG"
 /* A ring may be lost; a change in the database is not. */
 #define WAKE_POLL_MS 1000
@@ -30,8 +30,8 @@ static void strings_free(char **strings)
 	free(strings);
 }
 
-/* The environment that this context and its worker see. A file named in the options is named there too, so
- * that the worker reads the same. */
+/* The environment that this context and its worker see. A file named in the options is named there
+ * too, so that the worker reads the same. */
 static int copy_environment(struct codexcp *cp, const struct codexcp_options *options,
 			    struct codexcp_error *err)
 {
@@ -51,8 +51,7 @@ static int copy_environment(struct codexcp *cp, const struct codexcp_options *op
 			return ccp_fail_oom(err);
 	}
 	if (options->config_file)
-		cp->environment[kept] =
-			ccp_asprintf(CONFIG_VARIABLE "=%s", options->config_file);
+		cp->environment[kept] = ccp_asprintf(CONFIG_VARIABLE "=%s", options->config_file);
 	return options->config_file && !cp->environment[kept] ? ccp_fail_oom(err) : 0;
 }
 
@@ -76,7 +75,7 @@ static int find_worker(struct codexcp *cp, const char *given, struct codexcp_err
 static enum codexcp_mode mode_of(const struct codexcp *cp, enum codexcp_mode asked)
 {
 	static const enum codexcp_mode modes[] = {
-		[CCP_MODE_AUTO] = CODEXCP_MODE_AUTO,	   [CCP_MODE_INLINE] = CODEXCP_MODE_INLINE,
+		[CCP_MODE_AUTO] = CODEXCP_MODE_AUTO,       [CCP_MODE_INLINE] = CODEXCP_MODE_INLINE,
 		[CCP_MODE_CLIENT] = CODEXCP_MODE_CLIENT,   [CCP_MODE_WORKER] = CODEXCP_MODE_WORKER,
 		[CCP_MODE_OBSERVE] = CODEXCP_MODE_OBSERVE,
 	};
@@ -91,8 +90,8 @@ static int load_config(struct codexcp *cp, struct codexcp_error *err)
 	_cleanup_free_ char *cwd = getcwd(NULL, 0);
 	int r;
 
-	r = ccp_config_load((const char *const *)cp->environment, NULL, cwd ? cwd : "/", &cp->config,
-			    &cp->config_error);
+	r = ccp_config_load((const char *const *)cp->environment, NULL, cwd ? cwd : "/",
+			    &cp->config, &cp->config_error);
 	/* Told by every call instead. */
 	return r == CODEXCP_E_NO_MEMORY ? ccp_fail_oom(err) : 0;
 }
@@ -166,7 +165,8 @@ void codexcp_close(struct codexcp *cp)
 		return;
 	ccp_calls_drop(cp);
 	ccp_starter_free(cp->starter);
-	/* What waits in the queue is told that it was cancelled while its owners are still there. */
+	/* What waits in the queue is told that it was cancelled while its owners are still
+	 * there. */
 	ccp_txq_free(cp->txq);
 	ccp_engine_free(cp->engine);
 	ccp_timer_free(cp->wake_timer);
@@ -224,7 +224,7 @@ void ccp_context_wake(struct codexcp *cp)
 
 	if (cp->reader)
 		cp->seen_version = ccp_db_data_version(cp->reader);
-	DL_FOREACH_SAFE(cp->calls, call, next)
+	DL_FOREACH_SAFE (cp->calls, call, next)
 		if (call->look)
 			call->look(call);
 }

@@ -37,7 +37,7 @@ struct codexcp {
 
 	struct ccp_starter *starter; /* front ends: finds or starts the worker */
 	struct ccp_engine *engine;   /* workers and inline contexts */
-	void (*ready)(void *data); /* of a worker */
+	void (*ready)(void *data);   /* of a worker */
 	void *ready_data;
 	bool stopped;
 	struct codexcp_error run_error;

@@ -8,10 +8,10 @@
  */
 #pragma once
 
-#define CCP_DOORBELL_NAME "doorbell.sock"
+#define CCP_DOORBELL_NAME     "doorbell.sock"
 #define CCP_DOORBELL_MAX_LINE 1024
 
-#define CCP_DOORBELL_HELLO "hello"
-#define CCP_DOORBELL_RING "ring"
-#define CCP_DOORBELL_RUNG "rung"
+#define CCP_DOORBELL_HELLO   "hello"
+#define CCP_DOORBELL_RING    "ring"
+#define CCP_DOORBELL_RUNG    "rung"
 #define CCP_DOORBELL_CHANGED "changed"

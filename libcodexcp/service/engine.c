@@ -7,10 +7,10 @@
 #include "service/app_server.h"
 #include "service/engine_internal.h"
 
-#define LOCK_WAIT_MS 10000
+#define LOCK_WAIT_MS  10000
 #define LOCK_RETRY_MS 50
 /* A lost ring costs at most this. */
-#define POLL_MS 1000
+#define POLL_MS             1000
 #define POLLS_PER_HEARTBEAT 10
 
 static int64_t now_ms(const struct ccp_engine *engine)
@@ -56,7 +56,9 @@ static int new_runner(struct ccp_engine *engine, struct codexcp_error *err)
 		.loop = cp->loop,
 		.db = cp->db,
 		.txq = cp->txq,
-		.app_server = { .find = ccp_app_server_find, .find_data = cp, .cwd = cwd,
+		.app_server = { .find = ccp_app_server_find,
+				.find_data = cp,
+				.cwd = cwd,
 				.envp = (const char *const *)envp },
 		.limits = ccp_context_limits(cp),
 		.epoch = engine->row.epoch,
@@ -155,7 +157,7 @@ static void on_lock_timer(void *data)
 	_cleanup_error_ struct codexcp_error err = { 0 };
 	_cleanup_free_ char *path = ccp_state_lock_path(engine->cp);
 	int r = engine->lock_fd >= 0 ? 1
-		: path		     ? ccp_lock_try(path, &engine->lock_fd, &err)
+		: path               ? ccp_lock_try(path, &engine->lock_fd, &err)
 				     : ccp_fail_oom(&err);
 
 	if (r == 1) {

@@ -1,7 +1,7 @@
 /*
- * The life of whoever executes: takes the worker lock, counts the epoch up, runs a runner, answers the
- * doorbell, carries out commands, reports itself, and leaves when nobody needs it. A worker process has one,
- * and so has an inline context while it holds the lock.
+ * The life of whoever executes: takes the worker lock, counts the epoch up, runs a runner, answers
+ * the doorbell, carries out commands, reports itself, and leaves when nobody needs it. A worker
+ * process has one, and so has an inline context while it holds the lock.
  */
 #pragma once
 

@@ -1,6 +1,6 @@
 /*
- * The worker's side of the doorbell: answers rings after having looked, tells every connected front end that
- * rows have changed.
+ * The worker's side of the doorbell: answers rings after having looked, tells every connected front
+ * end that rows have changed.
  */
 #include <stdio.h>
 #include <string.h>
@@ -103,7 +103,7 @@ void ccp_bell_tell_changed(struct ccp_engine *engine)
 {
 	struct ccp_bell *bell;
 
-	DL_FOREACH(engine->bells, bell)
+	DL_FOREACH (engine->bells, bell)
 		say(bell->stream, CCP_DOORBELL_CHANGED);
 	ccp_context_wake(engine->cp);
 }

@@ -1,6 +1,6 @@
 /*
- * Commands: what front ends want of the worker beside the queue. A command is a row; it is marked running
- * before it is carried out, and answered in the row.
+ * Commands: what front ends want of the worker beside the queue. A command is a row; it is marked
+ * running before it is carried out, and answered in the row.
  */
 #include <string.h>
 #include <utlist.h>

@@ -1,6 +1,6 @@
 /*
- * What the files of the engine share: engine.c (life), engine_bell.c (the doorbell), engine_commands.c (what
- * front ends ask for), engine_report.c (the worker's row).
+ * What the files of the engine share: engine.c (life), engine_bell.c (the doorbell),
+ * engine_commands.c (what front ends ask for), engine_report.c (the worker's row).
  */
 #pragma once
 
@@ -15,7 +15,7 @@ struct ccp_bell;
 struct ccp_engine {
 	struct codexcp *cp;
 	int lock_fd;
-	int64_t lock_until;	   /* boot clock: how long the lock is waited for */
+	int64_t lock_until;        /* boot clock: how long the lock is waited for */
 	struct ccp_stream *holder; /* doorbell of the one that has the lock */
 	struct ccp_timer *lock_timer, *poll_timer, *idle_timer, *changed_timer;
 	struct ccp_worker_row row; /* what was last reported */

@@ -1,5 +1,6 @@
 /*
- * The worker's own row: who it is, that it lives, which app-server it has. Only reported; the lock decides.
+ * The worker's own row: who it is, that it lives, which app-server it has. Only reported; the lock
+ * decides.
  */
 #include <stdio.h>
 
@@ -12,7 +13,7 @@
 
 static const char *role_of(enum codexcp_mode mode)
 {
-	return mode == CODEXCP_MODE_WORKER  ? "worker"
+	return mode == CODEXCP_MODE_WORKER   ? "worker"
 	       : mode == CODEXCP_MODE_INLINE ? "inline"
 					     : "observe";
 }

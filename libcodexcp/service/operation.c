@@ -73,8 +73,7 @@ int codexcp_wait(struct codexcp *cp, const char *operation_id, int timeout_secon
 	int left = timeout_seconds;
 
 	for (;;) {
-		int slice = for_ever ? WAIT_SLICE_SECONDS
-				     : CCP_CLAMP(left, 1, WAIT_SLICE_SECONDS);
+		int slice = for_ever ? WAIT_SLICE_SECONDS : CCP_CLAMP(left, 1, WAIT_SLICE_SECONDS);
 		json_t *arguments = operation_arguments(operation_id);
 		json_auto_t *payload = NULL;
 		int r;

@@ -3,6 +3,7 @@
  */
 #include "service/tool.h"
 
+/* clang-format off */
 #define STRING(name) CCP_OUT(name, CCP_TYPE_STRING)
 #define INT(name) CCP_OUT(name, CCP_TYPE_INT)
 #define BOOL(name) CCP_OUT(name, CCP_TYPE_BOOL)
@@ -55,7 +56,12 @@ static const struct ccp_field policy_table[] = {
 	STRING("sandbox"), STRING("approvalPolicy"), STRING("model"), END
 };
 static const struct ccp_field queue_table[] = {
-	STRING("priority"), STRING("estimatedCostClass"), STRING("agentId"), END
+	STRING("queueStatus"), STRING("priority"), STRING("estimatedCostClass"), STRING("agentId"),
+	CCP_OUT("resourceKeys", CCP_TYPE_STRINGS), END
+};
+static const struct ccp_field slot_table[] = {
+	NEED("claimed", CCP_TYPE_BOOL), STRING("projectKey"), STRING("agentId"),
+	STRING("threadId"), INT("epoch"), END
 };
 static const struct ccp_field trouble_table[] = { STRING("problem"), END };
 static const struct ccp_field event_table[] = {
@@ -83,8 +89,9 @@ static const struct ccp_field waited_table[] = {
 	OBJECT("finalReport", report_table), STRING("nextRecommendedAction"),                      \
 	INT("recommendedPollAfterSeconds"), BOOL("pollRecommended"), STRING("clientRequestId"),    \
 	STRING("chatId"), STRING("cwd"), STRING("projectPath"), STRING("title"),                   \
-	STRING("parentOperationId"), INT("maxAttempts"), INT("crashCount"), INT("epoch"),          \
-	STRING("appServerInstance"), INT("stalenessSeconds"), OBJECT("queueState", queue_table)
+	STRING("parentOperationId"), INT("maxAttempts"), INT("crashCount"),          \
+	STRING("appServerInstance"), INT("stalenessSeconds"), OBJECT("queueState", queue_table), \
+	OBJECT("slotState", slot_table), STRING("operationSource"), STRING("lastError")
 
 const struct ccp_field ccp_operation_output[] = { OPERATION, LIST("events", event_table), END };
 const struct ccp_field ccp_submit_output[] = {
@@ -157,3 +164,4 @@ const struct ccp_field ccp_projects_output[] = {
 	ENVELOPE, INT("totalCount"), INT("returnedCount"), BOOL("truncated"), BOOL("compact"),
 	LIST("projects", project_table), END
 };
+/* clang-format on */

@@ -5,9 +5,10 @@
 
 const char *const ccp_sandbox_choices[] = { "read-only", "workspace-write", "danger-full-access",
 					    "respect_existing", NULL };
-const char *const ccp_approval_choices[] = { "never",	     "on-request",	 "on-failure",
-					     "untrusted",    "ask_openclaw",	 "respect_existing",
-					     "never_auto_approve", NULL };
+const char *const ccp_approval_choices[] = {
+	"never",        "on-request",       "on-failure",         "untrusted",
+	"ask_openclaw", "respect_existing", "never_auto_approve", NULL
+};
 
 /* Old words for the same thing. */
 static const struct {
@@ -92,7 +93,7 @@ static int resolve_approval(const struct ccp_config *config,
 int ccp_policy_resolve(const struct ccp_config *config, const struct ccp_policy_request *request,
 		       struct ccp_op *op, struct codexcp_error *err)
 {
-	const char *model = request->model	    ? request->model
+	const char *model = request->model          ? request->model
 			    : request->known_thread ? NULL
 						    : config->default_model;
 	int r = resolve_sandbox(config, request, op, err);

@@ -14,11 +14,11 @@
 #include "service/engine.h"
 
 /* Many front ends that see the same lost worker do not all start one in the same instant. */
-#define SPREAD_MS 50
-#define RECONNECT_MS 50
-#define READY_MS 2000
+#define SPREAD_MS         50
+#define RECONNECT_MS      50
+#define READY_MS          2000
 #define STARTS_PER_MINUTE 5
-#define MINUTE_MS 60000
+#define MINUTE_MS         60000
 
 struct ccp_starter {
 	struct codexcp *cp;
@@ -52,7 +52,8 @@ static void set_trouble(struct ccp_starter *starter, const char *text)
 
 static void ring(struct ccp_starter *starter)
 {
-	(void)ccp_stream_write_line(starter->bell, CCP_DOORBELL_RING, strlen(CCP_DOORBELL_RING), NULL);
+	(void)ccp_stream_write_line(starter->bell, CCP_DOORBELL_RING, strlen(CCP_DOORBELL_RING),
+				    NULL);
 }
 
 static void on_line(struct ccp_stream *stream, char *line, size_t len, void *data)

@@ -1,6 +1,7 @@
 /*
- * A front end's side of the doorbell: finds the worker, starts one when there is none, rings, and hears that
- * rows have changed. The doorbell carries no state; whoever misses a ring looks at the database.
+ * A front end's side of the doorbell: finds the worker, starts one when there is none, rings, and
+ * hears that rows have changed. The doorbell carries no state; whoever misses a ring looks at the
+ * database.
  */
 #pragma once
 
@@ -8,7 +9,8 @@
 
 struct ccp_starter;
 
-int ccp_starter_new(struct codexcp *cp, struct ccp_starter **ret_starter, struct codexcp_error *err);
+int ccp_starter_new(struct codexcp *cp, struct ccp_starter **ret_starter,
+		    struct codexcp_error *err);
 void ccp_starter_free(struct ccp_starter *starter);
 /* There may be work: make sure that somebody looks. */
 void ccp_starter_ring(struct ccp_starter *starter);

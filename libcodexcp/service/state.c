@@ -41,8 +41,8 @@ int ccp_state_prepare(struct codexcp *cp, struct codexcp_error *err)
 /* SQLite would make it with the umask's mode. */
 static int make_database_file(struct codexcp *cp, struct codexcp_error *err)
 {
-	_cleanup_close_ int fd =
-		ccp_file_open(cp->config->state_db_path, O_RDWR | O_CREAT, 0600, err);
+	_cleanup_close_ int fd = ccp_file_open(cp->config->state_db_path, O_RDWR | O_CREAT, 0600,
+					       err);
 
 	return CCP_MIN(fd, 0);
 }

@@ -14,7 +14,7 @@ enum ccp_tool_flags {
 };
 
 typedef const struct ccp_handled *(*ccp_tool_fn)(struct codexcp *cp, struct ccp_call *call,
-						 const void *args) __attribute__((returns_nonnull));
+						 const void *args);
 #define CCP_TOOL_HANDLER(name)                                                                     \
 	_returns_nonnull_ const struct ccp_handled *name(                                          \
 		struct codexcp *cp, struct ccp_call *call, const void *arguments)

@@ -1,5 +1,6 @@
 /*
- * codex_health_summary: what this installation is, and whether a task that is submitted now would run.
+ * codex_health_summary: what this installation is, and whether a task that is submitted now would
+ * run.
  */
 #include <string.h>
 
@@ -21,12 +22,15 @@ const size_t ccp_health_args_size = sizeof(struct health_args);
 
 #define ARGS struct health_args
 #define HIDDEN(field, kind, member)                                                                \
-	{ .name = (field), .type = (kind), .flags = CCP_FIELD_HIDDEN | CCP_FIELD_NULLABLE,         \
-	  .offset = offsetof(ARGS, member) }
+	{                                                                                          \
+		.name = (field), .type = (kind), .flags = CCP_FIELD_HIDDEN | CCP_FIELD_NULLABLE,   \
+		.offset = offsetof(ARGS, member)                                                   \
+	}
 const struct ccp_field ccp_health_fields[] = {
 	CCP_FIELD_STRING(ARGS, operation_id, .flags = CCP_FIELD_NULLABLE,
 			 .doc = "only what concerns it"),
-	/* Filters of the diagnosis, which existing clients send: accepted, and without effect yet. */
+	/* Filters of the diagnosis, which existing clients send: accepted, and without effect
+	 * yet. */
 	HIDDEN("workflow_id", CCP_TYPE_STRING, unused_text),
 	HIDDEN("thread_id", CCP_TYPE_STRING, unused_text),
 	HIDDEN("turn_id", CCP_TYPE_STRING, unused_text),
@@ -35,8 +39,7 @@ const struct ccp_field ccp_health_fields[] = {
 	HIDDEN("since_minutes", CCP_TYPE_INT, unused_number),
 	HIDDEN("stale_after_minutes", CCP_TYPE_INT, unused_number),
 	HIDDEN("max_recent_errors", CCP_TYPE_INT, unused_number),
-	HIDDEN("include_recent_errors", CCP_TYPE_BOOL, unused_flag),
-	CCP_FIELD_END
+	HIDDEN("include_recent_errors", CCP_TYPE_BOOL, unused_flag), CCP_FIELD_END
 };
 #undef HIDDEN
 #undef ARGS
@@ -157,9 +160,7 @@ static json_t *paths_json(const struct codexcp *cp, const struct ccp_roots *allo
 static const char *overall(const struct codexcp_error *binary, const struct codexcp_error *state,
 			   const char *trouble)
 {
-	return state->code			 ? "broken"
-	       : binary->code || trouble != NULL ? "degraded"
-						 : "healthy";
+	return state->code ? "broken" : binary->code || trouble != NULL ? "degraded" : "healthy";
 }
 
 static json_t *answer_of(struct codexcp *cp, const struct health_args *args, struct ccp_db *db,

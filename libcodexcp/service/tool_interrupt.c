@@ -1,7 +1,7 @@
 /*
- * codex_interrupt_turn: the wish is written into the operation's row. One that waits or starts has ended with
- * that; a running turn is stopped by the worker, and the answer waits until it has ended (or for
- * timeout_seconds).
+ * codex_interrupt_turn: the wish is written into the operation's row. One that waits or starts has
+ * ended with that; a running turn is stopped by the worker, and the answer waits until it has ended
+ * (or for timeout_seconds).
  */
 #include <string.h>
 
@@ -26,8 +26,7 @@ const struct ccp_field ccp_interrupt_fields[] = {
 			 .doc = "or thread_id and turn_id"),
 	CCP_FIELD_STRING(ARGS, thread_id, .flags = CCP_FIELD_NULLABLE),
 	CCP_FIELD_STRING(ARGS, turn_id, .flags = CCP_FIELD_NULLABLE),
-	CCP_FIELD_INT(ARGS, timeout_seconds, .def = 30, .min = 1, .max = 120),
-	CCP_FIELD_END
+	CCP_FIELD_INT(ARGS, timeout_seconds, .def = 30, .min = 1, .max = 120), CCP_FIELD_END
 };
 #undef ARGS
 
@@ -35,7 +34,7 @@ struct interrupt {
 	struct ccp_call *call;
 	char op_id[CCP_ID_SIZE], command_id[CCP_ID_SIZE];
 	bool commanded; /* a worker has to stop the turn */
-	int64_t until;	/* boot clock */
+	int64_t until;  /* boot clock */
 };
 
 /* Whose turn it is. */

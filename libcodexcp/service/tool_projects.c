@@ -1,6 +1,6 @@
 /*
- * codex_list_projects: what lies below the projects root, what the registry names, and where operations ran.
- * The scan of the disk is bounded and runs outside the loop.
+ * codex_list_projects: what lies below the projects root, what the registry names, and where
+ * operations ran. The scan of the disk is bounded and runs outside the loop.
  */
 #include "base/json.h"
 #include "base/str.h"
@@ -8,7 +8,7 @@
 #include "service/tool.h"
 
 #define SCAN_BUDGET_MS 2000
-#define PROJECTS_MAX 5000
+#define PROJECTS_MAX   5000
 
 struct projects_args {
 	bool compact, refresh, include_private_details;
@@ -68,7 +68,7 @@ static bool wanted(const struct ccp_project *project, const json_t *roots)
 
 	if (!json_array_size(roots))
 		return true;
-	json_array_foreach(roots, i, root)
+	json_array_foreach (roots, i, root)
 		if (ccp_path_is_below(project->path, json_string_value(root)))
 			return true;
 	return false;

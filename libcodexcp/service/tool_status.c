@@ -1,6 +1,6 @@
 /*
- * Reading: codex_get_operation_status, codex_get_turn_status, and codex_wait, which is the same status after
- * something worth telling has happened.
+ * Reading: codex_get_operation_status, codex_get_turn_status, and codex_wait, which is the same
+ * status after something worth telling has happened.
  */
 #include <stdio.h>
 #include <string.h>
@@ -14,7 +14,7 @@
 static const char *const details[] = { "compact", "full", NULL };
 enum detail { DETAIL_COMPACT, DETAIL_FULL };
 
-#define MESSAGE_MAX_CHARS 8000
+#define MESSAGE_MAX_CHARS  8000
 #define PROGRESS_MAX_CHARS 2000
 
 struct view_args {
@@ -30,42 +30,40 @@ const size_t ccp_turn_status_args_size = sizeof(struct view_args);
 const size_t ccp_wait_args_size = sizeof(struct view_args);
 
 #define ARGS struct view_args
-#define ID .flags = CCP_FIELD_REQUIRED, .min = 1
+#define ID   .flags = CCP_FIELD_REQUIRED, .min = 1
 #define VIEW_FIELDS                                                                                \
 	CCP_FIELD_INT(ARGS, last_messages, .def = 10, .min = 1, .max = 50),                        \
-	CCP_FIELD_INT(ARGS, message_max_chars, .def = MESSAGE_MAX_CHARS, .min = 500,               \
-		      .max = 200000),                                                              \
-	CCP_FIELD_INT(ARGS, progress_events, .def = 10, .min = 0, .max = 100),                     \
-	CCP_FIELD_INT(ARGS, progress_max_chars, .def = PROGRESS_MAX_CHARS, .min = 200,             \
-		      .max = 20000),                                                               \
-	CCP_FIELD_INT(ARGS, message_offset, .max = INT64_MAX, .doc = "where the text of a long report begins")
+		CCP_FIELD_INT(ARGS, message_max_chars, .def = MESSAGE_MAX_CHARS, .min = 500,       \
+			      .max = 200000),                                                      \
+		CCP_FIELD_INT(ARGS, progress_events, .def = 10, .min = 0, .max = 100),             \
+		CCP_FIELD_INT(ARGS, progress_max_chars, .def = PROGRESS_MAX_CHARS, .min = 200,     \
+			      .max = 20000),                                                       \
+		CCP_FIELD_INT(ARGS, message_offset, .max = INT64_MAX,                              \
+			      .doc = "where the text of a long report begins")
 
 const struct ccp_field ccp_operation_status_fields[] = {
-	CCP_FIELD_STRING(ARGS, operation_id, ID),
-	CCP_FIELD_ENUM(ARGS, detail, details, .def = 1),
-	VIEW_FIELDS,
-	CCP_FIELD_BOOL(ARGS, include_events, .doc = "the operation's timeline"),
+	CCP_FIELD_STRING(ARGS, operation_id, ID), CCP_FIELD_ENUM(ARGS, detail, details, .def = 1),
+	VIEW_FIELDS, CCP_FIELD_BOOL(ARGS, include_events, .doc = "the operation's timeline"),
 	CCP_FIELD_END
 };
 const struct ccp_field ccp_turn_status_fields[] = {
 	CCP_FIELD_STRING(ARGS, turn_id, ID),
-	CCP_FIELD_STRING(ARGS, thread_id, .flags = CCP_FIELD_NULLABLE),
-	VIEW_FIELDS,
-	CCP_FIELD_END
+	CCP_FIELD_STRING(ARGS, thread_id, .flags = CCP_FIELD_NULLABLE), VIEW_FIELDS, CCP_FIELD_END
 };
 const struct ccp_field ccp_wait_fields[] = {
 	CCP_FIELD_STRING(ARGS, operation_id, ID),
 	CCP_FIELD_INT(ARGS, timeout_seconds, .def = 50, .min = 1, .max = 240,
 		      .doc = "then the present status is answered; call again"),
-	CCP_FIELD_ENUM(ARGS, detail, details, .def = 1),
-	CCP_FIELD_END
+	CCP_FIELD_ENUM(ARGS, detail, details, .def = 1), CCP_FIELD_END
 };
 #undef ARGS
 
 struct ccp_view ccp_compact_view(void)
 {
-	return (struct ccp_view){ .last_messages = 1, .message_max_chars = MESSAGE_MAX_CHARS,
-				  .progress_events = 10, .progress_max_chars = 300 };
+	return (struct ccp_view){ .last_messages = 1,
+				  .message_max_chars = MESSAGE_MAX_CHARS,
+				  .progress_events = 10,
+				  .progress_max_chars = 300 };
 }
 
 static struct ccp_view view_of(const struct view_args *args, bool full)
@@ -220,8 +218,8 @@ struct wait {
 static const char *wait_over(struct ccp_call *call, const struct wait *wait,
 			     const struct ccp_op *op, int64_t now)
 {
-	return ccp_op_needs_nobody(op)	    ? "terminal"
-	       : ccp_op_needs_attention(op) ? "needs_attention"
+	return ccp_op_has_ended(op)                        ? "terminal"
+	       : ccp_op_needs_attention(op)                ? "needs_attention"
 	       : now >= wait->until || call->cp->finishing ? "timeout"
 							   : NULL;
 }

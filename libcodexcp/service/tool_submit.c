@@ -1,6 +1,6 @@
 /*
- * codex_submit_task: check everything that can be checked, write one row, answer. Nothing is started before
- * the row is on disk, and nothing that cannot be started makes a submit fail.
+ * codex_submit_task: check everything that can be checked, write one row, answer. Nothing is
+ * started before the row is on disk, and nothing that cannot be started makes a submit fail.
  */
 #include <string.h>
 
@@ -16,7 +16,7 @@
 #include "service/tool.h"
 
 #define BUSY_PATIENCE_MS 10000
-#define PROJECTS_MAX 1000
+#define PROJECTS_MAX     1000
 
 enum operation_type { START_CHAT, SEND_MESSAGE };
 static const char *const operation_types[] = { "start_chat", "send_message", NULL };
@@ -40,7 +40,7 @@ struct submit_args {
 };
 const size_t ccp_submit_args_size = sizeof(struct submit_args);
 
-#define ARGS struct submit_args
+#define ARGS     struct submit_args
 #define NULLABLE .flags = CCP_FIELD_NULLABLE
 const struct ccp_field ccp_submit_fields[] = {
 	CCP_FIELD_ENUM(ARGS, operation_type, operation_types, .flags = CCP_FIELD_REQUIRED),
@@ -57,8 +57,12 @@ const struct ccp_field ccp_submit_fields[] = {
 	CCP_FIELD_STRING(ARGS, model, NULLABLE),
 	CCP_FIELD_STRING(ARGS, title, NULLABLE, .max = 500),
 	CCP_FIELD_OBJECT(ARGS, output_schema, NULLABLE),
-	{ .name = "input_items", .type = CCP_TYPE_ARRAY, NULLABLE, .max = 10,
-	  .offset = offsetof(ARGS, input_items), .doc = "images: {type:image,url} or {type:localImage,path}" },
+	{ .name = "input_items",
+	  .type = CCP_TYPE_ARRAY,
+	  NULLABLE,
+	  .max = 10,
+	  .offset = offsetof(ARGS, input_items),
+	  .doc = "images: {type:image,url} or {type:localImage,path}" },
 	CCP_FIELD_ENUM(ARGS, collaboration_mode, collaboration_modes, NULLABLE),
 	CCP_FIELD_ENUM(ARGS, thread_mode, thread_modes, NULLABLE),
 	CCP_FIELD_ENUM(ARGS, dedup_policy, dedup_policies, NULLABLE),
@@ -70,9 +74,13 @@ const struct ccp_field ccp_submit_fields[] = {
 	CCP_FIELD_INT(ARGS, timeout_seconds, .def = 300, .min = 1, .max = 7200,
 		      .doc = "of one request, not of the turn"),
 	/* Existing clients send them with every task; they mean nothing to the types above. */
-	{ .name = "force", .type = CCP_TYPE_BOOL, .flags = CCP_FIELD_HIDDEN,
+	{ .name = "force",
+	  .type = CCP_TYPE_BOOL,
+	  .flags = CCP_FIELD_HIDDEN,
 	  .offset = offsetof(ARGS, unused_flag) },
-	{ .name = "first_message_max_chars", .type = CCP_TYPE_INT, .flags = CCP_FIELD_HIDDEN,
+	{ .name = "first_message_max_chars",
+	  .type = CCP_TYPE_INT,
+	  .flags = CCP_FIELD_HIDDEN,
 	  .offset = offsetof(ARGS, unused_number) },
 	CCP_FIELD_END
 };
@@ -106,8 +114,8 @@ static int check_target(const struct submit_args *args, struct codexcp_error *er
 	const char *thread = thread_argument(args);
 
 	if (args->thread_id && args->chat_id && !ccp_streq(args->thread_id, args->chat_id))
-		return ccp_fail_argument(err, "chat_id", "the same as thread_id, or only one of them",
-					 NULL);
+		return ccp_fail_argument(err, "chat_id",
+					 "the same as thread_id, or only one of them", NULL);
 	if (args->operation_type == SEND_MESSAGE && !thread)
 		return ccp_fail_argument(err, "thread_id", "the thread that the message goes to",
 					 NULL);
@@ -146,12 +154,14 @@ static int resolve_place(struct codexcp *cp, const struct submit_args *args,
 		cwd = earlier.cwd;
 	if (r == 1 && args->project_id)
 		(void)ccp_op_each_project(db, add_known, &known, NULL);
-	return r < 0 ? r : ccp_place_resolve(&places, cwd, args->project_id, &known, ret_place, err);
+	return r < 0 ? r
+		     : ccp_place_resolve(&places, cwd, args->project_id, &known, ret_place, err);
 }
 
 static int set_place(struct ccp_op *op, const struct ccp_place *place, struct codexcp_error *err)
 {
-	if (!ccp_strdup_opt(place->cwd, &op->cwd) || !ccp_strdup_opt(place->root, &op->allowed_root) ||
+	if (!ccp_strdup_opt(place->cwd, &op->cwd) ||
+	    !ccp_strdup_opt(place->root, &op->allowed_root) ||
 	    !ccp_strdup_opt(place->project_id, &op->project_id) ||
 	    !ccp_strdup_opt(place->project_path, &op->project_path))
 		return ccp_fail_oom(err);
@@ -258,9 +268,8 @@ static int set_policy(struct ccp_call *call, struct ccp_op *op, const struct sub
 {
 	const struct ccp_policy_request request = {
 		.sandbox = args->sandbox < 0 ? NULL : ccp_sandbox_choices[args->sandbox],
-		.approval = args->approval_policy < 0
-				    ? NULL
-				    : ccp_approval_choices[args->approval_policy],
+		.approval = args->approval_policy < 0 ? NULL
+						      : ccp_approval_choices[args->approval_policy],
 		.model = args->model,
 		.known_thread = args->operation_type == SEND_MESSAGE,
 		.caller_sandbox = call->caller_sandbox,
@@ -313,8 +322,7 @@ static int submit_tx(struct ccp_db *db, void *data, struct codexcp_error *err)
 
 	ccp_submitted_done(&s->submitted);
 	r = ccp_state_check_home(db, cp->config, err);
-	return r < 0 ? r
-		     : ccp_op_submit(db, ccp_context_clock(cp), &s->submit, &s->submitted, err);
+	return r < 0 ? r : ccp_op_submit(db, ccp_context_clock(cp), &s->submit, &s->submitted, err);
 }
 
 static json_t *acknowledgement(struct submission *s, struct codexcp_error *err)
@@ -358,9 +366,10 @@ static void submitted(const struct codexcp_error *err, void *data)
 	ccp_handled(ccp_call_fail(call, err ? err : &failed));
 }
 
-/* A retry is answered before anything is checked that may have changed since: the directory may be gone. */
-static int answer_retry(struct ccp_call *call, const struct submit_args *args,
-			struct submission *s, struct codexcp_error *err)
+/* A retry is answered before anything is checked that may have changed since: the directory may be
+ * gone. */
+static int answer_retry(struct ccp_call *call, const struct submit_args *args, struct submission *s,
+			struct codexcp_error *err)
 {
 	return ccp_op_find_request(call->cp->reader, args->client_request_id,
 				   s->submit.op.request_hash, s->submit.request.arguments,

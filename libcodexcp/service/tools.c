@@ -96,6 +96,7 @@ static void tool_markdown(struct ccp_strbuf *sb, const struct ccp_tool *tool)
 {
 	_cleanup_free_ char *input = ccp_field_markdown(tool->input);
 	_cleanup_free_ char *output = ccp_field_markdown(tool->output);
+	static const char head[] = "| name | value | default | meaning |\n|---|---|---|---|\n";
 
 	if (!input || !output) {
 		sb->failed = true;
@@ -103,15 +104,16 @@ static void tool_markdown(struct ccp_strbuf *sb, const struct ccp_tool *tool)
 	}
 	ccp_strbuf_appendf(sb, "\n## %s\n\n%s%s\n\n", tool->name, tool->description,
 			   tool->flags & CCP_TOOL_READ ? " Changes nothing." : "");
-	ccp_strbuf_appendf(sb, "Arguments:\n\n%s\nAnswer:\n\n%s", input, output);
+	ccp_strbuf_appendf(sb, "Arguments:\n\n%s%s\nAnswer:\n\n%s%s", head, input, head, output);
 }
 
 char *ccp_tools_markdown(void)
 {
 	_cleanup_(ccp_strbuf_done) struct ccp_strbuf sb = CCP_STRBUF(1024 * 1024);
 
-	ccp_strbuf_append(&sb, "# Tools\n\nPrinted from the tables in `libcodexcp/service/`; a test "
-			       "compares.\n");
+	ccp_strbuf_append(&sb,
+			  "# Tools\n\nPrinted from the tables in `libcodexcp/service/`; a test "
+			  "compares.\n");
 	for (size_t i = 0; i < CCP_ARRAY_SIZE(tools); i++)
 		tool_markdown(&sb, &tools[i]);
 	return ccp_strbuf_take(&sb);

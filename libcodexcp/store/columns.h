@@ -1,43 +1,44 @@
 /*
- * The columns of the tables, one X-macro list a table: it makes the row struct's members, the column lists of
- * the SQL, and the loops that bind and read (row.h). Times are wall-clock milliseconds, 0 = not yet.
+ * The columns of the tables, one X-macro list a table: it makes the row struct's members, the
+ * column lists of the SQL, and the loops that bind and read (row.h). Times are wall-clock
+ * milliseconds, 0 = not yet.
  */
 #pragma once
 
 /* SQL fragments of a list; each ends with a comma. */
-#define CCP_ROW_NAME(name) #name ", "
-#define CCP_ROW_MARK(name) "?, "
+#define CCP_ROW_NAME(name)   #name ", "
+#define CCP_ROW_MARK(name)   "?, "
 #define CCP_ROW_ASSIGN(name) #name " = ?, "
 
 /* Asked: set at insert. Times are wall-clock milliseconds, 0 = not yet. */
 #define CCP_OP_FIXED_COLUMNS(TEXT, INT)                                                            \
 	TEXT(id)                                                                                   \
 	TEXT(client_request_id) /* NULL: the caller named none */                                  \
-	TEXT(request_hash)	/* of what decides whether two requests mean the same */           \
-	TEXT(type)		/* start_chat, send_message, ... */                                \
-	TEXT(parent_id)		/* the operation whose turn submitted this one */                  \
-	INT(depth)		/* 0: a person or an orchestrator asked */                         \
+	TEXT(request_hash)      /* of what decides whether two requests mean the same */           \
+	TEXT(type)              /* start_chat, send_message, ... */                                \
+	TEXT(parent_id)         /* the operation whose turn submitted this one */                  \
+	INT(depth)              /* 0: a person or an orchestrator asked */                         \
 	TEXT(agent_id)                                                                             \
 	TEXT(project_id)                                                                           \
 	TEXT(project_path)                                                                         \
-	TEXT(cwd)	       /* canonical */                                                     \
-	TEXT(allowed_root)     /* the root that cwd is below; checked again before each send */    \
+	TEXT(cwd)          /* canonical */                                                         \
+	TEXT(allowed_root) /* the root that cwd is below; checked again before each send */        \
 	TEXT(title)                                                                                \
-	INT(priority)	       /* 0 low, 1 normal, 2 high */                                       \
+	INT(priority) /* 0 low, 1 normal, 2 high */                                                \
 	TEXT(cost_class)                                                                           \
-	TEXT(resource_keys)    /* JSON array or NULL */                                            \
-	TEXT(sandbox)	       /* asked for; NULL: what the thread has */                          \
-	TEXT(approval)	       /* asked for; NULL: what the thread has */                          \
-	TEXT(sandbox_ceiling)  /* at most this, whatever the thread has; NULL: no ceiling */       \
+	TEXT(resource_keys)   /* JSON array or NULL */                                             \
+	TEXT(sandbox)         /* asked for; NULL: what the thread has */                           \
+	TEXT(approval)        /* asked for; NULL: what the thread has */                           \
+	TEXT(sandbox_ceiling) /* at most this, whatever the thread has; NULL: no ceiling */        \
 	TEXT(approval_floor)                                                                       \
 	TEXT(model)                                                                                \
 	TEXT(effort)                                                                               \
 	TEXT(summary)                                                                              \
-	TEXT(mode)	       /* collaboration mode: default or plan */                           \
+	TEXT(mode) /* collaboration mode: default or plan */                                       \
 	INT(request_timeout_ms)                                                                    \
-	TEXT(prompt_scope)     /* thread id, or "new": prompts of one scope are compared */        \
+	TEXT(prompt_scope) /* thread id, or "new": prompts of one scope are compared */            \
 	TEXT(prompt_hash)                                                                          \
-	INT(prompt_guards)     /* 0: recorded, but never refuses another */                        \
+	INT(prompt_guards) /* 0: recorded, but never refuses another */                            \
 	INT(created_at)
 
 /* Where it stands. */
@@ -49,24 +50,24 @@
 	TEXT(turn_id)                                                                              \
 	INT(attempt)                                                                               \
 	INT(crash_count)                                                                           \
-	INT(epoch)	      /* of the worker that claimed it */                                  \
-	TEXT(boot_id)	      /* of the machine when the turn was sent */                          \
-	TEXT(instance)	      /* app-server process that has the thread */                         \
-	TEXT(baseline_turn)   /* last turn of the thread before ours; NULL none */                 \
+	INT(epoch)          /* of the worker that claimed it */                                    \
+	TEXT(boot_id)       /* of the machine when the turn was sent */                            \
+	TEXT(instance)      /* app-server process that has the thread */                           \
+	TEXT(baseline_turn) /* last turn of the thread before ours; NULL none */                   \
 	INT(baseline_count)                                                                        \
-	INT(thread_is_new)    /* this operation started the thread */                              \
+	INT(thread_is_new) /* this operation started the thread */                                 \
 	TEXT(queued_reason)                                                                        \
 	INT(not_before)                                                                            \
-	INT(interrupt_at)     /* somebody asked to interrupt it */                                 \
+	INT(interrupt_at) /* somebody asked to interrupt it */                                     \
 	TEXT(effective_sandbox)                                                                    \
 	TEXT(effective_approval)                                                                   \
 	TEXT(effective_model)                                                                      \
 	TEXT(effective_effort)                                                                     \
 	TEXT(error_code)                                                                           \
 	TEXT(error_message)                                                                        \
-	TEXT(error_class)     /* codexErrorInfo, or our own word */                                \
+	TEXT(error_class) /* codexErrorInfo, or our own word */                                    \
 	INT(error_retryable)                                                                       \
-	TEXT(reason)	      /* why it ended as it did, beside the error */                       \
+	TEXT(reason) /* why it ended as it did, beside the error */                                \
 	INT(updated_at)                                                                            \
 	INT(started_at)                                                                            \
 	INT(completed_at)
@@ -74,11 +75,11 @@
 #define CCP_TURN_COLUMNS(TEXT, INT)                                                                \
 	TEXT(thread_id)                                                                            \
 	TEXT(turn_id)                                                                              \
-	TEXT(op_id)	 /* NULL: not ours */                                                      \
-	TEXT(status)	 /* running, completed, failed, interrupted */                             \
-	TEXT(error)	 /* JSON as Codex gave it */                                               \
-	TEXT(usage)	 /* JSON: thread/tokenUsage/updated */                                     \
-	TEXT(live_text)	 /* the newest words of a message that is still being written */           \
+	TEXT(op_id)     /* NULL: not ours */                                                       \
+	TEXT(status)    /* running, completed, failed, interrupted */                              \
+	TEXT(error)     /* JSON as Codex gave it */                                                \
+	TEXT(usage)     /* JSON: thread/tokenUsage/updated */                                      \
+	TEXT(live_text) /* the newest words of a message that is still being written */            \
 	TEXT(instance)                                                                             \
 	INT(started_at)                                                                            \
 	INT(updated_at)                                                                            \
@@ -110,7 +111,7 @@
 #define CCP_WORKER_COLUMNS(TEXT, INT)                                                              \
 	TEXT(id)                                                                                   \
 	INT(epoch)                                                                                 \
-	TEXT(role) /* worker, inline, observe */                                                   \
+	TEXT(role)   /* worker, inline, observe */                                                 \
 	TEXT(status) /* running, stopped */                                                        \
 	INT(pid)                                                                                   \
 	INT(start_time)                                                                            \
@@ -119,9 +120,9 @@
 	INT(started_at)                                                                            \
 	INT(heartbeat_at)                                                                          \
 	INT(stopped_at)                                                                            \
-	TEXT(instance)	   /* of its app-server, NULL when none runs */                            \
-	TEXT(app_server)   /* JSON: pid, version, userAgent, startedAt, binary */                  \
-	TEXT(last_error)   /* why app-server cannot be started, or what went wrong last */
+	TEXT(instance)   /* of its app-server, NULL when none runs */                              \
+	TEXT(app_server) /* JSON: pid, version, userAgent, startedAt, binary */                    \
+	TEXT(last_error) /* why app-server cannot be started, or what went wrong last */
 
 #define CCP_INSTANCE_COLUMNS(TEXT, INT)                                                            \
 	TEXT(id)                                                                                   \

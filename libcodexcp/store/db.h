@@ -9,8 +9,9 @@
  *	name = ccp_column_text(&st, 0);		// valid until the next step
  *	ccp_stmt_close(&st);			// or _cleanup_(ccp_stmt_close)
  *
- * All SQL stands in statements.h and schema.c. A locked database is CODEXCP_E_STATE_BUSY and is tried again
- * by the caller; nothing here waits longer than the busy timeout of 5 ms. One connection, one thread.
+ * All SQL stands in statements.h and schema.c. A locked database is CODEXCP_E_STATE_BUSY and is
+ * tried again by the caller; nothing here waits longer than the busy timeout of 5 ms. One
+ * connection, one thread.
  */
 #pragma once
 
@@ -22,8 +23,8 @@ struct ccp_db;
 struct sqlite3_stmt;
 
 enum ccp_db_mode {
-	CCP_DB_READ,	/* an existing database, never written through this connection */
-	CCP_DB_WRITE,	/* made when it is not there */
+	CCP_DB_READ,  /* an existing database, never written through this connection */
+	CCP_DB_WRITE, /* made when it is not there */
 };
 
 enum ccp_sql {
@@ -32,8 +33,8 @@ enum ccp_sql {
 #undef X
 };
 
-/* Opens, checks the schema's version, makes an empty file's schema. CODEXCP_E_STATE_UNAVAILABLE (details
- * path, reason: full, read_only, corrupt, newer_schema, missing, cannot_open, io_error) or
+/* Opens, checks the schema's version, makes an empty file's schema. CODEXCP_E_STATE_UNAVAILABLE
+ * (details path, reason: full, read_only, corrupt, newer_schema, missing, cannot_open, io_error) or
  * CODEXCP_E_STATE_BUSY. */
 int ccp_db_open(const char *path, enum ccp_db_mode mode, struct ccp_db **ret_db,
 		struct codexcp_error *err);

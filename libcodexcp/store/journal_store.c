@@ -87,10 +87,9 @@ int ccp_journal_each_progress(struct ccp_db *db, const char *op_id, const char *
 			      struct codexcp_error *err)
 {
 	_cleanup_stmt_ struct ccp_stmt stmt = { 0 };
-	int r = ccp_stmt_open(db,
-			      op_id ? CCP_SQL_JOURNAL_PROGRESS_OPERATION
-				    : CCP_SQL_JOURNAL_PROGRESS_TURN,
-			      &stmt, err);
+	int r = ccp_stmt_open(
+		db, op_id ? CCP_SQL_JOURNAL_PROGRESS_OPERATION : CCP_SQL_JOURNAL_PROGRESS_TURN,
+		&stmt, err);
 
 	if (r < 0)
 		return r;
@@ -116,8 +115,9 @@ int ccp_journal_count_progress(struct ccp_db *db, const char *op_id, const char 
 			       struct codexcp_error *err)
 {
 	_cleanup_stmt_ struct ccp_stmt stmt = { 0 };
-	int r = ccp_stmt_open(
-		db, op_id ? CCP_SQL_JOURNAL_COUNT_OPERATION : CCP_SQL_JOURNAL_COUNT_TURN, &stmt, err);
+	int r = ccp_stmt_open(db,
+			      op_id ? CCP_SQL_JOURNAL_COUNT_OPERATION : CCP_SQL_JOURNAL_COUNT_TURN,
+			      &stmt, err);
 
 	if (r < 0)
 		return r;

@@ -1,6 +1,6 @@
 /*
- * The journal: one append-only table for everything worth telling later. A timeline is a query over it, a
- * progress list is its tail.
+ * The journal: one append-only table for everything worth telling later. A timeline is a query over
+ * it, a progress list is its tail.
  */
 #pragma once
 
@@ -17,7 +17,8 @@ void ccp_journal_row_done(struct ccp_journal_row *row);
 /* Bounds and redacts text and data; `id` is not read. */
 int ccp_journal_append(struct ccp_db *db, const struct ccp_journal_row *row,
 		       struct codexcp_error *err);
-/* The newest `limit` progress rows of an operation, or of a turn when op_id is NULL; oldest of them first. */
+/* The newest `limit` progress rows of an operation, or of a turn when op_id is NULL; oldest of them
+ * first. */
 typedef int (*ccp_journal_fn)(const struct ccp_journal_row *row, void *data);
 int ccp_journal_each_progress(struct ccp_db *db, const char *op_id, const char *thread_id,
 			      const char *turn_id, int limit, ccp_journal_fn fn, void *data,

@@ -210,8 +210,8 @@ int ccp_op_each_same_prompt(struct ccp_db *db, const char *scope, const char *ha
 	return each_op(&stmt, fn, data, err);
 }
 
-int ccp_op_each_prompt(struct ccp_db *db, const char *scope, int limit, ccp_prompt_fn fn, void *data,
-		       struct codexcp_error *err)
+int ccp_op_each_prompt(struct ccp_db *db, const char *scope, int limit, ccp_prompt_fn fn,
+		       void *data, struct codexcp_error *err)
 {
 	_cleanup_stmt_ struct ccp_stmt stmt = { 0 };
 	int r = ccp_stmt_open(db, CCP_SQL_OPERATION_PROMPTS, &stmt, err);

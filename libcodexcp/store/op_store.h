@@ -1,8 +1,9 @@
 /*
- * Operations: what was asked (never changes) and where it stands (changes only through the one setter).
+ * Operations: what was asked (never changes) and where it stands (changes only through the one
+ * setter).
  *
- * ccp_op_insert() belongs to the transaction that acknowledges; ccp_op_update() compares the version that
- * was read, so a writer that was overtaken changes nothing and is told so.
+ * ccp_op_insert() belongs to the transaction that acknowledges; ccp_op_update() compares the
+ * version that was read, so a writer that was overtaken changes nothing and is told so.
  */
 #pragma once
 
@@ -34,15 +35,16 @@ int ccp_op_insert(struct ccp_db *db, const struct ccp_op *op, const struct ccp_o
 int ccp_op_get(struct ccp_db *db, const char *id, struct ccp_op *ret_op, struct codexcp_error *err);
 int ccp_op_get_by_client_id(struct ccp_db *db, const char *client_request_id, struct ccp_op *ret_op,
 			    struct codexcp_error *err);
-/* The newest operation that owns this turn; turn_id NULL: any turn of the thread, active ones first. */
+/* The newest operation that owns this turn; turn_id NULL: any turn of the thread, active ones
+ * first. */
 int ccp_op_get_by_turn(struct ccp_db *db, const char *thread_id, const char *turn_id,
 		       struct ccp_op *ret_op, struct codexcp_error *err);
 int ccp_op_get_request(struct ccp_db *db, const char *id, struct ccp_op_request *ret_request,
 		       struct codexcp_error *err);
 
 /*
- * THE setter: writes the state columns when the row still has `op->version`, which it increments in the
- * row and in `op`. 1 written, 0 somebody was faster. Called from domain/op_apply.c only.
+ * THE setter: writes the state columns when the row still has `op->version`, which it increments in
+ * the row and in `op`. 1 written, 0 somebody was faster. Called from domain/op_apply.c only.
  */
 int ccp_op_update(struct ccp_db *db, struct ccp_op *op, struct codexcp_error *err);
 
@@ -56,15 +58,15 @@ int ccp_op_each_same_prompt(struct ccp_db *db, const char *scope, const char *ha
 /* The newest active prompts of a scope (at most `limit`): id and text. */
 typedef int (*ccp_prompt_fn)(const char *id, const char *message, const char *resource_keys,
 			     void *data);
-int ccp_op_each_prompt(struct ccp_db *db, const char *scope, int limit, ccp_prompt_fn fn, void *data,
-		       struct codexcp_error *err);
+int ccp_op_each_prompt(struct ccp_db *db, const char *scope, int limit, ccp_prompt_fn fn,
+		       void *data, struct codexcp_error *err);
 /* The newest completed operation of a project with this prompt and a thread: for continuing it. */
 int ccp_op_find_completed_prompt(struct ccp_db *db, const char *project_path, const char *hash,
 				 struct ccp_op *ret_op, struct codexcp_error *err);
 
 /*
- * The first queued operation in scheduling order (priority with ageing, then age) that is due and whose
- * project, agent and thread are not in the JSON arrays of those that are full.
+ * The first queued operation in scheduling order (priority with ageing, then age) that is due and
+ * whose project, agent and thread are not in the JSON arrays of those that are full.
  */
 int ccp_op_next_queued(struct ccp_db *db, int64_t now, const char *full_projects,
 		       const char *full_agents, const char *busy_threads, struct ccp_op *ret_op,
@@ -77,5 +79,7 @@ struct ccp_op_counts {
 };
 int ccp_op_count(struct ccp_db *db, struct ccp_op_counts *ret_counts, struct codexcp_error *err);
 /* Canonical directories in which operations ran, newest first; fn(path, project_id, last use). */
-typedef int (*ccp_project_fn)(const char *path, const char *project_id, int64_t last_at, void *data);
-int ccp_op_each_project(struct ccp_db *db, ccp_project_fn fn, void *data, struct codexcp_error *err);
+typedef int (*ccp_project_fn)(const char *path, const char *project_id, int64_t last_at,
+			      void *data);
+int ccp_op_each_project(struct ccp_db *db, ccp_project_fn fn, void *data,
+			struct codexcp_error *err);

@@ -1,6 +1,6 @@
 /*
- * Rows as structs: one X-macro list of columns makes the struct's members, the column list of the SQL, and
- * the two loops that bind and read them.
+ * Rows as structs: one X-macro list of columns makes the struct's members, the column list of the
+ * SQL, and the two loops that bind and read them.
  *
  *	#define CCP_THING_COLUMNS(TEXT, INT) TEXT(id) INT(version)
  *
@@ -9,8 +9,8 @@
  *		CCP_THING_COLUMNS(CCP_ROW_TEXT_COLUMN, CCP_ROW_INT_COLUMN)
  *	};
  *
- * The struct owns its texts; ccp_row_done() releases them. In SQL the columns stand in the list's order,
- * numbered from ?1 on.
+ * The struct owns its texts; ccp_row_done() releases them. In SQL the columns stand in the list's
+ * order, numbered from ?1 on.
  */
 #pragma once
 
@@ -22,10 +22,10 @@ struct ccp_column {
 };
 
 #define CCP_ROW_TEXT_MEMBER(name) char *name;
-#define CCP_ROW_INT_MEMBER(name) int64_t name;
+#define CCP_ROW_INT_MEMBER(name)  int64_t name;
 /* Used where CCP_ROW is defined as the struct's type. */
 #define CCP_ROW_TEXT_COLUMN(name) { true, offsetof(CCP_ROW, name) },
-#define CCP_ROW_INT_COLUMN(name) { false, offsetof(CCP_ROW, name) },
+#define CCP_ROW_INT_COLUMN(name)  { false, offsetof(CCP_ROW, name) },
 
 void ccp_row_bind(struct ccp_stmt *stmt, int first, const struct ccp_column *columns, size_t n,
 		  const void *row);

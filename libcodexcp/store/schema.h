@@ -1,6 +1,6 @@
 /*
- * The schema, version by version: an append-only list of SQL texts. Version n is what texts 1..n make; a text
- * that has been released is never edited.
+ * The schema, version by version: an append-only list of SQL texts. Version n is what texts 1..n
+ * make; a text that has been released is never edited.
  */
 #pragma once
 

@@ -1,25 +1,27 @@
 /*
- * All SQL of the program but the schema: X(NAME, "text"). Reached through ccp_stmt_open(db, CCP_SQL_NAME, ...).
+ * All SQL of the program but the schema: X(NAME, "text"). Reached through ccp_stmt_open(db,
+ * CCP_SQL_NAME, ...).
  *
- * Column lists come from the X-macros of the row structs, so that a column is added in one place. Such a list
- * ends with a comma; a constant column follows it.
+ * Column lists come from the X-macros of the row structs, so that a column is added in one place.
+ * Such a list ends with a comma; a constant column follows it.
  */
 #pragma once
 
 #include "store/columns.h"
 
-#define CCP_NAMES(list) list(CCP_ROW_NAME, CCP_ROW_NAME)
-#define CCP_MARKS(list) list(CCP_ROW_MARK, CCP_ROW_MARK)
+#define CCP_NAMES(list)   list(CCP_ROW_NAME, CCP_ROW_NAME)
+#define CCP_MARKS(list)   list(CCP_ROW_MARK, CCP_ROW_MARK)
 #define CCP_ASSIGNS(list) list(CCP_ROW_ASSIGN, CCP_ROW_ASSIGN)
 
 #define CCP_OP_SELECT                                                                              \
 	"SELECT " CCP_NAMES(CCP_OP_FIXED_COLUMNS) CCP_NAMES(CCP_OP_STATE_COLUMNS) "version FROM "  \
-						  "operations "
+										  "operations "
 
-/* Priority with ageing: a class is worth ten minutes of waiting, so the order never changes while rows wait
- * and can stand in an index. */
+/* Priority with ageing: a class is worth ten minutes of waiting, so the order never changes while
+ * rows wait and can stand in an index. */
 #define CCP_QUEUE_RANK "created_at - priority * 600000"
 
+/* clang-format off */
 #define CCP_STATEMENTS(X)                                                                          \
 	X(OPERATION_INSERT,                                                                        \
 	  "INSERT INTO operations(" CCP_NAMES(CCP_OP_FIXED_COLUMNS)                                \
@@ -145,3 +147,4 @@
 	X(META_NEXT_EPOCH,                                                                         \
 	  "INSERT INTO meta(key, value) VALUES('epoch', '1') "                                     \
 	  "ON CONFLICT(key) DO UPDATE SET value = cast(value AS INTEGER) + 1 RETURNING value")
+/* clang-format on */

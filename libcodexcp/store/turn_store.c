@@ -9,7 +9,7 @@ static const struct ccp_column message_columns[] = { CCP_MESSAGE_COLUMNS(CCP_ROW
 									 CCP_ROW_INT_COLUMN) };
 #undef CCP_ROW
 
-#define N_TURN CCP_ARRAY_SIZE(turn_columns)
+#define N_TURN    CCP_ARRAY_SIZE(turn_columns)
 #define N_MESSAGE CCP_ARRAY_SIZE(message_columns)
 
 void ccp_turn_row_done(struct ccp_turn_row *turn)

@@ -1,6 +1,6 @@
 /*
- * Turns and their messages. A turn's identity is (thread id, turn id): old Codex versions number turns per
- * thread. Terminal is final: an update of an ended turn changes nothing.
+ * Turns and their messages. A turn's identity is (thread id, turn id): old Codex versions number
+ * turns per thread. Terminal is final: an update of an ended turn changes nothing.
  */
 #pragma once
 
@@ -12,8 +12,8 @@ struct ccp_turn_row {
 void ccp_turn_row_done(struct ccp_turn_row *turn);
 #define _cleanup_turn_row_ _cleanup_(ccp_turn_row_done)
 
-/* Insert, or update what a running turn may change (status, error, usage, live text, times). Members that
- * are NULL or 0 keep what the row has. */
+/* Insert, or update what a running turn may change (status, error, usage, live text, times).
+ * Members that are NULL or 0 keep what the row has. */
 int ccp_turn_put(struct ccp_db *db, const struct ccp_turn_row *turn, struct codexcp_error *err);
 /* thread_id NULL: the newest turn with this id. 1 found, 0 none. */
 int ccp_turn_get(struct ccp_db *db, const char *thread_id, const char *turn_id,
@@ -26,12 +26,13 @@ void ccp_message_done(struct ccp_message *message);
 #define _cleanup_message_ _cleanup_(ccp_message_done)
 
 /* One row per item: the same item again replaces its text. `id` is not read. */
-int ccp_message_put(struct ccp_db *db, const struct ccp_message *message, struct codexcp_error *err);
+int ccp_message_put(struct ccp_db *db, const struct ccp_message *message,
+		    struct codexcp_error *err);
 /* The newest `limit` messages of a turn, oldest of them first. */
 typedef int (*ccp_message_fn)(const struct ccp_message *message, void *data);
 int ccp_message_each(struct ccp_db *db, const char *thread_id, const char *turn_id, int limit,
 		     ccp_message_fn fn, void *data, struct codexcp_error *err);
-/* What the turn answers: the last assistant message of phase final_answer, else the last assistant message
- * without a phase or of any other, else the plan. 1 found, 0 none. */
+/* What the turn answers: the last assistant message of phase final_answer, else the last assistant
+ * message without a phase or of any other, else the plan. 1 found, 0 none. */
 int ccp_message_final(struct ccp_db *db, const char *thread_id, const char *turn_id,
 		      struct ccp_message *ret_message, struct codexcp_error *err);

@@ -65,7 +65,8 @@ void ccp_worker_row_done(struct ccp_worker_row *worker)
 	ccp_row_done(workers.columns, workers.n, worker);
 }
 
-int ccp_worker_put(struct ccp_db *db, const struct ccp_worker_row *worker, struct codexcp_error *err)
+int ccp_worker_put(struct ccp_db *db, const struct ccp_worker_row *worker,
+		   struct codexcp_error *err)
 {
 	return put_row(db, CCP_SQL_WORKER_PUT, &workers, worker, err);
 }

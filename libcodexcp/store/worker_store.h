@@ -1,8 +1,8 @@
 /*
  * Workers, app-server instances, commands, and the counters of `meta`.
  *
- * The kernel lock decides who is the worker; these rows only report. The epoch is the one exception: it is
- * incremented by whoever has just taken the lock, and every send carries it.
+ * The kernel lock decides who is the worker; these rows only report. The epoch is the one
+ * exception: it is incremented by whoever has just taken the lock, and every send carries it.
  */
 #pragma once
 
@@ -14,7 +14,8 @@ struct ccp_worker_row {
 void ccp_worker_row_done(struct ccp_worker_row *worker);
 #define _cleanup_worker_row_ _cleanup_(ccp_worker_row_done)
 
-int ccp_worker_put(struct ccp_db *db, const struct ccp_worker_row *worker, struct codexcp_error *err);
+int ccp_worker_put(struct ccp_db *db, const struct ccp_worker_row *worker,
+		   struct codexcp_error *err);
 /* The one with the highest epoch, observers left out. 1 found, 0 none. */
 int ccp_worker_latest(struct ccp_db *db, struct ccp_worker_row *ret_worker,
 		      struct codexcp_error *err);
@@ -42,7 +43,8 @@ int ccp_command_get(struct ccp_db *db, const char *id, struct ccp_command *ret_c
 		    struct codexcp_error *err);
 /* The oldest queued one. */
 int ccp_command_next(struct ccp_db *db, struct ccp_command *ret_command, struct codexcp_error *err);
-/* status, result, error, updated_at, completed_at; only while it is not finished. 1 written, 0 not. */
+/* status, result, error, updated_at, completed_at; only while it is not finished. 1 written, 0
+ * not. */
 int ccp_command_update(struct ccp_db *db, const struct ccp_command *command,
 		       struct codexcp_error *err);
 /* Commands that a dead worker left running go back to the queue. */

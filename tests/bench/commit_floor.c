@@ -1,11 +1,11 @@
 /*
  * What one durable row costs at the least: SQLite, write-ahead log, synchronous=FULL, one row a
- *commit.
+ * commit.
  *
  *	bench-commit-floor FILE BYTES
  *
  * Each line on standard input is a number of commits, answered by one line (samples.h) with their
- *times.
+ * times.
  */
 #include <sqlite3.h>
 #include <stdlib.h>

@@ -1,16 +1,16 @@
 /*
  * A client that costs next to nothing: how long a server takes, without what a client in Node would
- *add.
+ * add.
  *
  *	bench-latency SERVER
  *
  * Reads batches from standard input and answers each by one line (samples.h): its times and the
- *last answer of the server.
+ * last answer of the server.
  *
  *	spawn N PROGRAM	N times: start PROGRAM and wait until it has ended
  *	greet N		for each of the N lines that follow: start SERVER, send it, wait for the
- *answer ask N		for each of the N lines that follow: send it to a SERVER that stays, wait
- *for the answer
+ * answer ask N		for each of the N lines that follow: send it to a SERVER that stays, wait
+ * for the answer
  */
 #include <errno.h>
 #include <fcntl.h>

@@ -2,7 +2,7 @@
  * State databases for measurements, through the store layer of the library.
  *
  *	bench-store fill FILE TOTAL RUNNING QUEUED DIR	as many operations, all in the project DIR;
- *the first running one is "running-0"
+ * the first running one is "running-0"
  *	bench-store row-size FILE			bytes of one submitted operation's columns
  *	bench-store checkpoint FILE			moves the write-ahead log into the file
  */
@@ -38,19 +38,20 @@ static int fail(const struct codexcp_error *err)
 }
 
 /* Deterministic words: prompts that are alike in kind and never the same. */
-static void write_words(struct fill *fill, char *text, int n)
+static void write_words(struct fill *fill, char *text, size_t size, int n)
 {
 	static const char *const words[] = { "check", "the",      "module", "and",    "report",
 					     "every", "function", "test",   "of",     "which",
 					     "fails", "with",     "error",  "parser", "cache",
 					     "index", "write",    "reads",  "table",  "queue",
 					     "lock",  "after",    "before", "each" };
+	size_t len = 0;
 
 	for (int i = 0; i < n; i++) {
 		fill->random = fill->random * 1664525u + 1013904223u;
-		text += sprintf(text, "%s%s%u", i ? " " : "",
-				words[(fill->random >> 8) % CCP_ARRAY_SIZE(words)],
-				(fill->random >> 20) % 10);
+		len += (size_t)snprintf(text + len, size - len, "%s%s%u", i ? " " : "",
+					words[(fill->random >> 8) % CCP_ARRAY_SIZE(words)],
+					(fill->random >> 20) % 10);
 	}
 }
 
@@ -75,7 +76,7 @@ static int put_turn(struct fill *fill, const struct ccp_op *op, struct codexcp_e
 				       .created_at = op->updated_at };
 	int r;
 
-	write_words(fill, text, REPORT_WORDS);
+	write_words(fill, text, sizeof(text), REPORT_WORDS);
 	r = ccp_turn_put(fill->db, &turn, err);
 	return r < 0 || !done ? r : ccp_message_put(fill->db, &message, err);
 }
@@ -132,7 +133,7 @@ static int put_operation(struct fill *fill, int i, struct codexcp_error *err)
 	snprintf(turn, sizeof(turn), "turn-%d", i);
 	snprintf(hash, sizeof(hash), "hash-%d", i);
 	snprintf(scope, sizeof(scope), "new:%s", fill->dir);
-	write_words(fill, prompt, PROMPT_WORDS);
+	write_words(fill, prompt, sizeof(prompt), PROMPT_WORDS);
 	if (!queued) {
 		op.thread_id = thread;
 		op.turn_id = turn;

@@ -1,5 +1,5 @@
 #!/usr/bin/env node
-// Runs the tests of this folder and prints TAP: run.mjs [--server PROGRAM] [FILE...]
+// Runs the tests of this folder and prints TAP: run.mjs [--server PROGRAM] [--admin PROGRAM] [--hooks PROGRAM] [FILE...]
 
 import { accessSync, constants, readdirSync } from 'node:fs';
 import { dirname, join, resolve } from 'node:path';
@@ -9,12 +9,15 @@ import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
 
 const here = dirname(fileURLToPath(import.meta.url));
-const { values, positionals } = parseArgs({ options: { server: { type: 'string' } }, allowPositionals: true });
+const programs = ['server', 'admin', 'hooks'];
+const options = Object.fromEntries(programs.map((name) => [name, { type: 'string' }]));
+const { values, positionals } = parseArgs({ options, allowPositionals: true });
 const all = readdirSync(here).filter((name) => name.endsWith('.test.mjs')).map((name) => join(here, name));
 
-if (values.server) {
-  process.env.CCP_SERVER = resolve(values.server);
-  accessSync(process.env.CCP_SERVER, constants.X_OK);
+for (const name of programs.filter((program) => values[program])) {
+  const path = resolve(values[name]);
+  accessSync(path, constants.X_OK);
+  process.env[`CCP_${name.toUpperCase()}`] = path;
 }
 run({ files: positionals.length ? positionals.map((name) => resolve(name)) : all, concurrency: 1 })
   .on('test:fail', () => { process.exitCode = 1; })

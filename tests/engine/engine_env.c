@@ -187,8 +187,7 @@ json_t *env_call_fails(struct codexcp *cp, const char *tool, json_t *arguments, 
 json_t *env_submit_arguments(struct engine_env *e, json_t *more)
 {
 	json_t *arguments = json_pack("{s:s, s:s, s:o}", "operation_type", "start_chat", "cwd",
-				      e->project, "message",
-				      json_sprintf("task %d", ++e->prompts));
+				      e->project, "message", json_sprintf("task %d", ++e->prompts));
 
 	if (more)
 		json_object_update(arguments, more);
@@ -198,8 +197,7 @@ json_t *env_submit_arguments(struct engine_env *e, json_t *more)
 
 char *env_submit(struct engine_env *e, struct codexcp *cp, json_t *more)
 {
-	json_auto_t *answer =
-		env_call(cp, "codex_submit_task", env_submit_arguments(e, more));
+	json_auto_t *answer = env_call(cp, "codex_submit_task", env_submit_arguments(e, more));
 	_cleanup_free_ char *text = json_dumps(answer, 0);
 	const char *id = ccp_json_str(answer, "operationId");
 

@@ -10,7 +10,8 @@
  *	ck_assert_int_eq(env_count(&e, "turn/start"), 1);
  *	env_teardown(&e);
  *
- * Nothing of the environment of the test reaches the library: what it sees is set here, or by env_set().
+ * Nothing of the environment of the test reaches the library: what it sees is set here, or by
+ * env_set().
  */
 #pragma once
 
@@ -28,10 +29,10 @@
 
 struct engine_env {
 	char *dir;
-	char *project;	/* where tasks work */
+	char *project;  /* where tasks work */
 	char *state_db; /* in a directory of its own */
-	char *log;	/* what the fake app-server was asked */
-	char *threads;	/* what it keeps */
+	char *log;      /* what the fake app-server was asked */
+	char *threads;  /* what it keeps */
 	char *variables[ENV_VARIABLES + 1];
 	struct codexcp *open[ENV_CONTEXTS];
 	int prompts;
@@ -59,8 +60,8 @@ void env_step(struct engine_env *e);
 json_t *env_call(struct codexcp *cp, const char *tool, json_t *arguments);
 /* The same, and it must fail with this code. */
 json_t *env_call_fails(struct codexcp *cp, const char *tool, json_t *arguments, const char *code);
-/* codex_submit_task: a start_chat in the project with a message of its own, unless `more` (stolen) says
- * otherwise. The operation's id, an allocation. */
+/* codex_submit_task: a start_chat in the project with a message of its own, unless `more` (stolen)
+ * says otherwise. The operation's id, an allocation. */
 char *env_submit(struct engine_env *e, struct codexcp *cp, json_t *more);
 json_t *env_submit_arguments(struct engine_env *e, json_t *more);
 /* Full status, with the journal. */
@@ -76,7 +77,8 @@ json_t *env_end(struct engine_env *e, struct codexcp *cp, const char *op);
 /* Ends with this status, and its reason is as said (NULL: has none). */
 void env_ends(struct engine_env *e, struct codexcp *cp, const char *op, const char *status,
 	      const char *reason);
-/* Drives several, side by side, until all their operations have ended: most of the time they wait. */
+/* Drives several, side by side, until all their operations have ended: most of the time they
+ * wait. */
 void env_end_all(struct engine_env *envs, size_t n);
 #define env_is(answer, key, value) ck_assert_str_eq(ccp_json_str(answer, key), value)
 

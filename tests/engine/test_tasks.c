@@ -1,4 +1,5 @@
-/* From a task to its report: the usual way, many at once, and a Codex that is overloaded or not there. */
+/* From a task to its report: the usual way, many at once, and a Codex that is overloaded or not
+ * there. */
 #include <errno.h>
 #include <sys/stat.h>
 
@@ -133,12 +134,34 @@ START_TEST(test_limits_of_project_and_agent)
 	env_reach(&e, cp, ops[2], "queuedReason", "project_slot_limit");
 	env_reach(&e, cp, ops[3], "queuedReason", "agent_slot_limit");
 	ck_assert_int_eq(env_count(&e, "turn/start"), 2);
-	json_decref(env_call(cp, "codex_interrupt_turn",
-			     json_pack("{s:s}", "operation_id", ops[0])));
+	json_decref(
+		env_call(cp, "codex_interrupt_turn", json_pack("{s:s}", "operation_id", ops[0])));
 	env_reach(&e, cp, ops[2], "phase", "running");
 	env_reach(&e, cp, ops[3], "phase", "running");
 	for (size_t i = 0; i < CCP_ARRAY_SIZE(ops); i++)
 		free(ops[i]);
+	env_teardown(&e);
+}
+END_TEST
+
+/* One request at a time, those included that nobody waits for. */
+START_TEST(test_limit_of_requests)
+{
+	struct engine_env e;
+	struct codexcp *cp;
+	char *ops[3];
+
+	env_setup(&e);
+	env_set(&e, "CODEX_MCP_MAX_APP_SERVER_PENDING_REQUESTS", "1");
+	env_set(&e, "CODEX_MCP_MAX_ACTIVE_TURNS_GLOBAL", "1");
+	cp = env_open(&e, CODEXCP_MODE_INLINE);
+	for (size_t i = 0; i < CCP_ARRAY_SIZE(ops); i++)
+		ops[i] = env_submit(&e, cp, NULL);
+	env_end_all(&e, 1);
+	for (size_t i = 0; i < CCP_ARRAY_SIZE(ops); i++) {
+		env_ends(&e, cp, ops[i], "completed", NULL);
+		free(ops[i]);
+	}
 	env_teardown(&e);
 }
 END_TEST
@@ -166,7 +189,8 @@ START_TEST(test_overload_passes)
 }
 END_TEST
 
-/* The tenth attempt is the last one. The first nine are written into the row, or it would take minutes. */
+/* The tenth attempt is the last one. The first nine are written into the row, or it would take
+ * minutes. */
 START_TEST(test_overload_does_not_pass)
 {
 	struct engine_env e;
@@ -204,8 +228,8 @@ START_TEST(test_binary_appears)
 	cp = env_open(&e, CODEXCP_MODE_INLINE);
 	op = env_submit(&e, cp, NULL);
 	waiting = env_wait(&e, cp, op, "queuedReason", "app_server_unavailable");
-	ck_assert_ptr_nonnull(strstr(ccp_json_str(json_object_get(waiting, "error"), "message"),
-				     binary));
+	ck_assert_ptr_nonnull(
+		strstr(ccp_json_str(json_object_get(waiting, "error"), "message"), binary));
 	ck_assert_int_eq(json_integer_value(json_object_get(waiting, "attemptCount")), 0);
 	health = env_call(cp, "codex_health_summary", NULL);
 	env_is(health, "overallStatus", "degraded");
@@ -277,6 +301,6 @@ START_TEST(test_one_turn_a_thread)
 END_TEST
 
 CCP_TEST_MAIN("tasks", test_report, test_notifications_before_the_answer, test_failed_turn,
-	      test_twenty_at_a_cold_start, test_limits_of_project_and_agent, test_overload_passes,
-	      test_overload_does_not_pass, test_binary_appears, test_busy_thread,
-	      test_one_turn_a_thread)
+	      test_twenty_at_a_cold_start, test_limits_of_project_and_agent, test_limit_of_requests,
+	      test_overload_passes, test_overload_does_not_pass, test_binary_appears,
+	      test_busy_thread, test_one_turn_a_thread)

@@ -66,7 +66,8 @@ async function loadExample({ build }) {
   const call = { jsonrpc: '2.0', id: 1, method: 'tools/call', params: { name: 'codex_health_summary', arguments: {} } };
   try {
     const { out, both } = await run(join(build, 'server/codex-control-plane-mcp'), [], { env, input: `${JSON.stringify(call)}\n` });
-    const answer = JSON.parse(out || 'null')?.result?.structuredContent;
+    const text = JSON.parse(out || 'null')?.result?.content[0].text;
+    const answer = JSON.parse(text ?? 'null');
     if (!answer?.ok) return [`the server does not take ${EXAMPLE}: ${both}`];
     return answer.paths.configFile === env.CODEX_CONTROL_PLANE_MCP_CONFIG ? [] : [`${EXAMPLE} was not read`];
   } finally {

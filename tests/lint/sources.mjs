@@ -31,6 +31,7 @@ const PRINTING = ['libcodexcp/base/opt.c', 'libcodexcp/base/log.c'];
 // The child's side of a fork can only leave by _exit().
 const LEAVING = ['libcodexcp/runtime/process.c'];
 
+const COLUMNS = 100;
 const LINES_GOOD = 600;
 const LINES_MAX = 900;
 const FUNCTION_MAX = 100;
@@ -153,6 +154,15 @@ function checkFunctionLength(file) {
   });
 }
 
+// Tables and samples, behind a tab, may be wider.
+function checkComments(file) {
+  if (!isC(file.path)) return [];
+  const code = file.code.split('\n');
+  const width = (line) => [...line].reduce((at, char) => (char === '\t' ? at + 8 - (at % 8) : at + 1), 0);
+  return file.lines.flatMap((line, i) => (!code[i].trim() && !/^\s*\*\t/.test(line) && width(line) > COLUMNS
+    ? [`${file.path}:${i + 1}: a comment of ${width(line)} columns`] : []));
+}
+
 const LATER = /\b(TO[D]O|FIX[M]E|X[X]X)\b/g;
 // TAP knows a directive of that name.
 const checkLater = (file) => (FOREIGN.test(file.path) || file.path === 'tests/support/tap_sum.mjs' ? []
@@ -222,6 +232,7 @@ const rules = [
     { warn: ({ files }) => files.flatMap(fileLength(LINES_GOOD)) }),
   perFile(`functions have at most ${FUNCTION_MAX} lines`, checkFunctionLength,
     { 'server/a.c': `int f(void)\n{\n${lines(FUNCTION_MAX + 1)}}\n` }),
+  perFile(`comments keep to ${COLUMNS} columns`, checkComments, { 'server/a.c': `\t/* ${'word '.repeat(20)}*/\n` }),
   perFile('nothing is left for later', checkLater, { 'README.md': `${'TO'}${'DO'}: more\n` }),
   perFile('nothing names a place outside the project', checkOutside, {
     'a.md': `see ${'/wo'}${'rk'}/x\n`,

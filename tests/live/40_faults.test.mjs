@@ -2,7 +2,8 @@
 
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
-import { isAlive, killAndSee, missing, until, withEnv } from '../support/live_env.mjs';
+import { missing, withEnv } from '../support/live_env.mjs';
+import { isAlive, killAndSee, until } from '../support/processes.mjs';
 
 const TERMINAL = ['completed', 'failed', 'interrupted', 'unknown_after_app_server_exit'];
 const PLENTY = { CODEX_MCP_MAX_ACTIVE_TURNS_PER_PROJECT: '64' };

@@ -1,13 +1,13 @@
 // The one worker and its one app-server: started when needed, by whoever needs it, and waited for when it cannot be.
 
 import assert from 'node:assert/strict';
-import { spawn } from 'node:child_process';
 import { existsSync, mkdirSync, readdirSync, statSync, symlinkSync } from 'node:fs';
 import { join } from 'node:path';
-import { createInterface } from 'node:readline';
 import { describe, it } from 'node:test';
 import { AppServer, findCodex } from '../support/codex_env.mjs';
-import { isAlive, killAndSee, missing, program, until, withEnv } from '../support/live_env.mjs';
+import { missing, program, withEnv } from '../support/live_env.mjs';
+import { isAlive, killAndSee, until } from '../support/processes.mjs';
+import { RawClient } from '../support/raw_client.mjs';
 
 const live = (name, options, body) => it(name, () => withEnv(options, body));
 
@@ -89,32 +89,15 @@ describe('a Codex that is not there', { skip: missing, timeout: 120000 }, () => 
 });
 
 describe('the client and the worker', { skip: missing, timeout: 120000 }, () => {
-  // A client of raw lines: the end of the server's output is what it looks for.
-  async function rawClient(env) {
-    const child = spawn(program, { env: env.variables, cwd: env.project, stdio: ['pipe', 'pipe', 'inherit'] });
-    const lines = createInterface({ input: child.stdout });
-    const ended = new Promise((done) => { child.stdout.once('end', done); });
-    const answers = lines[Symbol.asyncIterator]();
-    const request = async (id, method, params) => {
-      child.stdin.write(`${JSON.stringify({ jsonrpc: '2.0', id, method, params })}\n`);
-      for (;;) {
-        const message = JSON.parse((await answers.next()).value);
-        if (message.id === id) return message.result;
-      }
-    };
-    await request(0, 'initialize', { protocolVersion: '2025-11-25', capabilities: {}, clientInfo: { name: 'raw', version: '1' } });
-    const call = async (name, args) => (await request(name, 'tools/call', { name, arguments: args })).structuredContent;
-    return { child, call, ended };
-  }
-
   live('the client sees the end of the output while the worker lives on', {}, async (env) => {
-    const { child, call, ended } = await rawClient(env);
-    const ack = await call('codex_submit_task', { operation_type: 'start_chat', cwd: env.project, message: 'HOLD eof\nSAY after the end' });
+    const raw = await RawClient.start({ program, env: env.variables, cwd: env.project });
+    const ack = await raw.call('codex_submit_task', {
+      operation_type: 'start_chat', cwd: env.project, message: 'HOLD eof\nSAY after the end',
+    });
     await env.model.held('eof');
-    const { worker } = await call('codex_health_summary', {});
+    const { worker } = await raw.call('codex_health_summary');
     const begin = performance.now();
-    child.stdin.end();
-    await ended;
+    await Promise.all([raw.close(), raw.outputEnded]);
     assert.ok(performance.now() - begin < 1000);
     assert.ok(isAlive(worker.pid));
     await env.model.release('eof');

@@ -1,6 +1,6 @@
 /*
  * State databases for tests: one in a directory of its own, a clock that is moved by hand, and rows
- *to start from. Texts of the rows are literals: such a row is inserted, never released.
+ * to start from. Texts of the rows are literals: such a row is inserted, never released.
  *
  *	struct db_fixture f;
  *

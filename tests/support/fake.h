@@ -1,5 +1,6 @@
 /*
- * The fake `codex app-server`: a real child process for tests, speaking as Codex 0.169 does on stdio.
+ * The fake `codex app-server`: a real child process for tests, speaking as Codex 0.169 does on
+ * stdio.
  *
  *	fake-appserver app-server
  *
@@ -36,7 +37,8 @@
  *	hang				never read or write again, end of input included
  *	die [STATUS | SIGKILL | SIGTERM | SIGSEGV]
  *
- * After the last line it goes on well-behaved. A script that is wrong ends the process with status 70.
+ * After the last line it goes on well-behaved. A script that is wrong ends the process with status
+ * 70.
  */
 #pragma once
 

@@ -11,17 +11,16 @@
 
 import assert from 'node:assert/strict';
 import { createRequire } from 'node:module';
-import { existsSync, mkdirSync, readdirSync, readFileSync, realpathSync } from 'node:fs';
+import { existsSync, mkdirSync, readFileSync, realpathSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import { findCodex, makeCodexHome, makeTempDir, Model, removeDir, resolvePackage, testsDir } from './codex_env.mjs';
+import { killAndSee, parentOf, processesWith, until } from './processes.mjs';
 
 const buildDir = resolve(process.env.CODEXCP_BUILD_DIR ?? join(testsDir, '..', 'build'));
 export const program = join(buildDir, 'server', 'codex-control-plane-mcp');
 
 const CALL_TIMEOUT_MS = 60000;
 const WAIT_SECONDS = 40;
-const LOOK_MS = 25;
-const GONE_MS = 10000;
 
 function whatIsMissing() {
   if (!findCodex()) return 'Codex is not installed (npm ci in tests/)';
@@ -48,44 +47,6 @@ export function compileOutput(schema) {
   return (answer, what) => {
     assert.ok(validate(answer), `${what}: ${ajv.errorsText(validate.errors)}: ${JSON.stringify(answer)}`);
   };
-}
-
-// Nothing tells when a process that is not our child ends, or what a process is that another one has started.
-export async function until(test, what, timeoutMs = GONE_MS) {
-  const begin = performance.now();
-  for (;;) {
-    const value = await test();
-    if (value) return value;
-    if (performance.now() - begin > timeoutMs) throw new Error(`timed out: ${what}`);
-    await new Promise((done) => setTimeout(done, LOOK_MS));
-  }
-}
-
-export function isAlive(pid) {
-  try {
-    // A zombie has ended, whether or not anybody has looked.
-    return !/^State:\s+[ZX]/m.test(readFileSync(`/proc/${pid}/status`, 'utf8'));
-  } catch {
-    return false;
-  }
-}
-
-const readProc = (pid, name) => {
-  try { return readFileSync(`/proc/${pid}/${name}`, 'utf8').split('\0'); } catch { return []; }
-};
-
-const parentOf = (pid) => Number(/^PPid:\s+(\d+)/m.exec(readProc(pid, 'status')[0] ?? '')?.[1]);
-
-// { pid, args } of the processes that have the line in their environment.
-function processesWith(line) {
-  return readdirSync('/proc').filter((name) => /^\d+$/.test(name)).map(Number)
-    .filter((pid) => isAlive(pid) && readProc(pid, 'environ').includes(line))
-    .map((pid) => ({ pid, args: readProc(pid, 'cmdline') }));
-}
-
-export async function killAndSee(pid, signal = 'SIGKILL') {
-  process.kill(pid, signal);
-  await until(() => !isAlive(pid), `the end of process ${pid}`);
 }
 
 // An MCP client with a server process of its own.

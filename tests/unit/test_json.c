@@ -119,6 +119,24 @@ START_TEST(test_parse_fails)
 }
 END_TEST
 
+START_TEST(test_replace_nul)
+{
+	static const char *const rows[][2] = {
+		{ "[\"a\\u0000b\\u0000\"]", "[\"a\\ufffdb\\ufffd\"]" },
+		{ "[\"\\\\u0000\"]", "[\"\\\\u0000\"]" },
+		{ "[\"\\\\\\u0000\"]", "[\"\\\\\\ufffd\"]" },
+		{ "[\"\\u00\"]", "[\"\\u00\"]" },
+		{ "\\", "\\" },
+	};
+
+	for (size_t i = 0; i < CCP_ARRAY_SIZE(rows); i++) {
+		_cleanup_free_ char *text = ccp_json_replace_nul(rows[i][0], strlen(rows[i][0]));
+
+		ck_assert_str_eq(text, rows[i][1]);
+	}
+}
+END_TEST
+
 START_TEST(test_parse_flags)
 {
 	const char *nul = "[\"a\\u0000b\"]";
@@ -174,4 +192,4 @@ START_TEST(test_report)
 END_TEST
 
 CCP_TEST_MAIN("json", test_getters, test_setters, test_setters_are_sticky, test_strings,
-	      test_parse_fails, test_parse_flags, test_canonical, test_report)
+	      test_parse_fails, test_replace_nul, test_parse_flags, test_canonical, test_report)

@@ -215,6 +215,21 @@ START_TEST(test_history)
 }
 END_TEST
 
+/* Who does not name the turn means the one that runs. */
+START_TEST(test_no_turn_id)
+{
+	struct fixture f;
+
+	setup(&f, NULL);
+	set_turn(&f);
+	event(&f, "item/completed",
+	      json_pack("{s:s,s:o}", "threadId", "t", "item", message("m1", "commentary", "One.")));
+	flush(&f);
+	expect(&f, MESSAGES, "1|m1|assistant|commentary|One.\n");
+	done(&f);
+}
+END_TEST
+
 /* The transaction may be rolled back and come again. */
 START_TEST(test_write_again)
 {
@@ -343,7 +358,7 @@ START_TEST(test_huge_delta)
 
 	setup(&f, NULL);
 	set_turn(&f);
-	for (int i = 0; i < 5000; i++)
+	for (int i = 0; i < 1000; i++)
 		delta(&f, "m1", "word ");
 	delta(&f, "m1", "last");
 	flush(&f);
@@ -396,6 +411,6 @@ START_TEST(test_strange)
 END_TEST
 
 CCP_TEST_MAIN("turn_track", test_stream, test_end, test_failed_turn,
-	      test_events_before_turn_is_known, test_history, test_write_again,
+	      test_events_before_turn_is_known, test_history, test_no_turn_id, test_write_again,
 	      test_news_after_write, test_nothing_hidden, test_same_diff_once, test_huge_delta,
 	      test_strange)

@@ -35,7 +35,8 @@ struct codexcp_appserver_events {
 	void (*gone)(const struct codexcp_error *why, void *data);
 	/** A notification. @param params borrowed, may be NULL */
 	void (*notification)(const char *method, json_t *params, void *data);
-	/** A request that waits for codexcp_appserver_answer(). Without this member requests get their
+	/** A request that waits for codexcp_appserver_answer(). Without this member requests get
+	 * their
 	 *  safe answer: declined, nothing granted. @param id borrowed */
 	void (*request)(json_t *id, const char *method, json_t *params, void *data);
 };
@@ -47,8 +48,8 @@ typedef void (*codexcp_appserver_reply_fn)(json_t *result, const struct codexcp_
 /**
  * Start an app-server of one's own.
  *
- * The binary, the Codex home and the environment are those of the context's configuration. Returns at
- * once; events.ready or events.gone follow.
+ * The binary, the Codex home and the environment are those of the context's configuration. Returns
+ * at once; events.ready or events.gone follow.
  *
  * @param cp open context
  * @param events copied

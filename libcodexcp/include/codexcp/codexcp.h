@@ -4,16 +4,16 @@
  *
  * What it is
  * ----------
- * A task (an *operation*) is handed over once and gets an id. From then on it is a row in a database:
- * it waits for its turn, runs in `codex app-server` for minutes or hours, and ends in exactly one
- * explicit state, whatever process dies in between. Whoever knows the id can ask for its status, wait
- * for it, interrupt it, and read its report.
+ * A task (an *operation*) is handed over once and gets an id. From then on it is a row in a
+ * database: it waits for its turn, runs in `codex app-server` for minutes or hours, and ends in
+ * exactly one explicit state, whatever process dies in between. Whoever knows the id can ask for
+ * its status, wait for it, interrupt it, and read its report.
  *
  * Life of a context
  * -----------------
- * codexcp_open() reads the configuration and opens nothing else: the state database is opened by the
- * first call that needs it, a worker is started by the first work that needs one. codexcp_close()
- * ends the context; operations live on. Two contexts may coexist in one process.
+ * codexcp_open() reads the configuration and opens nothing else: the state database is opened by
+ * the first call that needs it, a worker is started by the first work that needs one.
+ * codexcp_close() ends the context; operations live on. Two contexts may coexist in one process.
  *
  * Who executes
  * ------------
@@ -33,8 +33,8 @@
  * Tools
  * -----
  * codexcp_call() is the whole program: the same validated tools that the MCP server offers, with
- * arguments and results as JSON. <codexcp/operation.h> has the same as typed calls. docs/TOOLS.md is
- * the reference.
+ * arguments and results as JSON. <codexcp/operation.h> has the same as typed calls. docs/TOOLS.md
+ * is the reference.
  *
  * Ownership words
  * ---------------
@@ -70,17 +70,17 @@ struct uv_loop_s;
  * What the program at `worker_path` says on its standard output, once, as a line: READY when it has
  * become the worker (options.ready), or FAILED and why when it cannot. Then it says nothing more.
  */
-#define CODEXCP_WORKER_READY "ready"
+#define CODEXCP_WORKER_READY  "ready"
 #define CODEXCP_WORKER_FAILED "failed " /**< followed by the reason */
 
 /** Who may run operations. */
 enum codexcp_mode {
 	CODEXCP_MODE_CONFIGURED, /**< what the configuration says; AUTO when it says nothing */
-	CODEXCP_MODE_AUTO,	 /**< start a worker process when there is work and none runs */
-	CODEXCP_MODE_INLINE,	 /**< run operations inside this context */
-	CODEXCP_MODE_CLIENT,	 /**< never execute, never start anything */
-	CODEXCP_MODE_WORKER,	 /**< be the worker: codexcp_run() returns when it is idle or told to stop */
-	CODEXCP_MODE_OBSERVE,	 /**< a worker that only reports itself */
+	CODEXCP_MODE_AUTO,       /**< start a worker process when there is work and none runs */
+	CODEXCP_MODE_INLINE,     /**< run operations inside this context */
+	CODEXCP_MODE_CLIENT,     /**< never execute, never start anything */
+	CODEXCP_MODE_WORKER,     /**< be the worker: codexcp_run() ends when idle or told to stop */
+	CODEXCP_MODE_OBSERVE,    /**< a worker that only reports itself */
 };
 
 /** How a context is opened. Zero-initialise it; everything is optional. */
@@ -89,7 +89,8 @@ struct codexcp_options {
 	const char *config_file;
 	/** "NAME=value" pairs instead of the process environment, NULL-terminated. Borrowed. */
 	const char *const *environment;
-	/** The executable that is started as `worker_path worker`; NULL: codex-control-plane-mcp beside
+	/** The executable that is started as `worker_path worker`; NULL: codex-control-plane-mcp
+	 * beside
 	 *  the running executable, else from PATH. Borrowed. */
 	const char *worker_path;
 	enum codexcp_mode mode;
@@ -103,8 +104,9 @@ struct codexcp_options {
 /**
  * Open a context.
  *
- * Wrong configuration does not fail here: every call then answers CODEX_CONFIG_INVALID with the file,
- * the key and what was expected, so that a client sees it instead of a server that does not start.
+ * Wrong configuration does not fail here: every call then answers CODEX_CONFIG_INVALID with the
+ * file, the key and what was expected, so that a client sees it instead of a server that does not
+ * start.
  *
  * @param options borrowed; NULL: all defaults
  * @param ret_cp on success the context; untouched on failure
@@ -117,7 +119,8 @@ CODEXCP_API int codexcp_open(const struct codexcp_options *options, struct codex
 /** Close a context. Unanswered calls are dropped. @param cp may be NULL */
 CODEXCP_API void codexcp_close(struct codexcp *cp);
 
-/** Dispatch until codexcp_stop(), or, as a worker, until idle. @return 0, or why the worker ended */
+/** Dispatch until codexcp_stop(), or, as a worker, until idle. @return 0, or why the worker
+ * ended */
 CODEXCP_API int codexcp_run(struct codexcp *cp, struct codexcp_error *err);
 
 /** Make codexcp_run() return after the present callback; a worker first writes what it knows. */
@@ -126,7 +129,8 @@ CODEXCP_API void codexcp_stop(struct codexcp *cp);
 /** @return a descriptor to poll for reading; owned by the context */
 CODEXCP_API int codexcp_fd(const struct codexcp *cp);
 
-/** @return milliseconds until codexcp_dispatch() is due; -1: only when the descriptor is readable */
+/** @return milliseconds until codexcp_dispatch() is due; -1: only when the descriptor is
+ * readable */
 CODEXCP_API int codexcp_timeout(const struct codexcp *cp);
 
 /** Do what is due, without waiting. Callbacks fire from here. */
@@ -162,7 +166,8 @@ struct codexcp_call_options {
  * @param tool "codex_submit_task", ...
  * @param arguments an object or NULL; borrowed
  * @param options borrowed; may be NULL
- * @param fn called exactly once from dispatching, unless the call is cancelled or the context closed
+ * @param fn called exactly once from dispatching, unless the call is cancelled or the context is
+ *           closed
  * @param data passed to fn and to options->progress
  * @param ret_call when not NULL: a handle for codexcp_cancel(), valid until fn has returned
  * @param err why it failed; may be NULL
@@ -176,7 +181,8 @@ CODEXCP_API int codexcp_call(struct codexcp *cp, const char *tool, const json_t 
 /** Stop waiting for an answer: fn is not called any more. The operation is not touched. */
 CODEXCP_API void codexcp_cancel(struct codexcp_call *call);
 
-/** Answer every call that only waits (codex_wait) with the present state: the caller wants to leave. */
+/** Answer every call that only waits (codex_wait) with the present state: the caller wants to
+ * leave. */
 CODEXCP_API void codexcp_finish_waiting(struct codexcp *cp);
 
 /** @return the number of calls that have no answer yet */
@@ -198,8 +204,8 @@ CODEXCP_API int codexcp_call_wait(struct codexcp *cp, const char *tool, const js
 				  json_t **ret_payload, struct codexcp_error *err);
 
 /**
- * What the tools are: an array of {name, title, description, inputSchema, outputSchema, annotations},
- * in a fixed order, as MCP's tools/list has it. Needs no context, touches no disk.
+ * What the tools are: an array of {name, title, description, inputSchema, outputSchema,
+ * annotations}, in a fixed order, as MCP's tools/list has it. Needs no context, touches no disk.
  *
  * @return a new reference, or NULL when memory ran out
  */

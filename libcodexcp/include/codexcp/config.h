@@ -2,8 +2,8 @@
  * @file
  * What the configuration of a context comes to, its state, and the reference pages.
  *
- * For programs that set clients up and look for trouble. A context that only serves for this is opened
- * with CODEXCP_MODE_CLIENT, so that nothing is ever started.
+ * For programs that set clients up and look for trouble. A context that only serves for this is
+ * opened with CODEXCP_MODE_CLIENT, so that nothing is ever started.
  *
  * @code
  *	struct codexcp_options options = { .mode = CODEXCP_MODE_CLIENT };
@@ -26,11 +26,12 @@ extern "C" {
  * Describe what is in force. Opens nothing and changes nothing; no secret is in it.
  *
  * The description holds `configFile` (when there is one), `stateDb`, `stateDirectory`, `codexHome`,
- * `projectsRoot` (when there is one), `allowedRoots` (those that exist, canonical), `rootsConfigured`
- * (false: the only root is the working directory), `server` (what a client starts, and what is started
- * as the worker), `codexBinary` ({path} or {error}), `options` (each key of the file with its value;
- * of `app_server_env` the names), `warnings` (an array of texts), and `environment`: the variables
- * that belong into a client's configuration, so that the server it starts behaves as described.
+ * `projectsRoot` (when there is one), `allowedRoots` (those that exist, canonical),
+ * `rootsConfigured` (false: the only root is the working directory), `server` (what a client
+ * starts, and what is started as the worker), `codexBinary` ({path} or {error}), `options` (each
+ * key of the file with its value; of `app_server_env` the names), `warnings` (an array of texts),
+ * and `environment`: the variables that belong into a client's configuration, so that the server it
+ * starts behaves as described.
  *
  * @param cp open context; call from its thread
  * @param ret_description a new reference; untouched on failure
@@ -42,8 +43,8 @@ CODEXCP_API int codexcp_config_describe(struct codexcp *cp, json_t **ret_descrip
 					struct codexcp_error *err);
 
 /**
- * Look whether the state can be used: its directory is private and on a local disk, and the database
- * is readable, of a known schema, and serves this Codex home. Changes nothing.
+ * Look whether the state can be used: its directory is private and on a local disk, and the
+ * database is readable, of a known schema, and serves this Codex home. Changes nothing.
  *
  * @param cp open context; call from its thread
  * @param err why it failed; may be NULL

@@ -2,9 +2,9 @@
  * @file
  * Operations as typed calls: submit, look, wait, interrupt.
  *
- * Each function here is a tool (see codexcp_call()) with its arguments as a struct. They dispatch the
- * context until their answer is there, so they are called from its thread and never from inside a
- * callback; a program with a loop of its own uses codexcp_call() instead.
+ * Each function here is a tool (see codexcp_call()) with its arguments as a struct. They dispatch
+ * the context until their answer is there, so they are called from its thread and never from inside
+ * a callback; a program with a loop of its own uses codexcp_call() instead.
  *
  * @code
  *	struct codexcp_submit task = { .cwd = "/home/me/project", .message = "Run the tests." };
@@ -28,14 +28,14 @@ extern "C" {
 
 /** A task. Zero-initialise it; all strings are borrowed for the call, NULL means unset. */
 struct codexcp_submit {
-	const char *message;   /**< what Codex shall do; required */
-	const char *cwd;       /**< where; this or project_id for a new thread */
+	const char *message; /**< what Codex shall do; required */
+	const char *cwd;     /**< where; this or project_id for a new thread */
 	const char *project_id;
 	const char *thread_id; /**< the message goes to this thread; NULL: a new thread */
 	/** Names the request: a second call with the same id and content returns the first one's
 	 *  operation and changes nothing. */
 	const char *client_request_id;
-	const char *sandbox;   /**< "read-only", "workspace-write", "danger-full-access" */
+	const char *sandbox;         /**< "read-only", "workspace-write", "danger-full-access" */
 	const char *approval_policy; /**< "untrusted", "on-request", "never" */
 	const char *model;
 	const char *title;
@@ -45,8 +45,8 @@ struct codexcp_submit {
 /**
  * Queue a task and return its id.
  *
- * The task is on disk before this returns, and nothing that is missing for running it (a worker, the
- * Codex binary) makes it fail: the operation waits and its status says why.
+ * The task is on disk before this returns, and nothing that is missing for running it (a worker,
+ * the Codex binary) makes it fail: the operation waits and its status says why.
  *
  * @param cp open context
  * @param task borrowed
