@@ -115,7 +115,7 @@ static int take_change(struct ccp_op *op, enum ccp_op_event event, int64_t now,
 		op->attempt++;
 	if (event == CCP_OP_CLAIM && !op->started_at)
 		op->started_at = now;
-	if (event == CCP_OP_WORKER_LOST)
+	if (event == CCP_OP_WORKER_LOST || event == CCP_OP_CONNECTION_LOST)
 		op->crash_count++;
 	if (event == CCP_OP_INTERRUPT && !op->interrupt_at)
 		op->interrupt_at = now;
@@ -135,18 +135,25 @@ static int forget_turn(struct ccp_op *op, bool thread_too, struct codexcp_error 
 	return ccp_row_set(&op->turn_id, NULL, err);
 }
 
-static int end(struct ccp_op *op, enum ccp_step step, int64_t now, struct codexcp_error *err)
+static int end(struct ccp_op *op, int64_t now, struct codexcp_error *err)
 {
 	op->active = 0;
 	op->completed_at = now;
 	op->not_before = 0;
-	if (step == CCP_STEP_IS_COMPLETED) {
-		(void)ccp_row_set(&op->error_code, NULL, NULL);
-		(void)ccp_row_set(&op->error_message, NULL, NULL);
-		(void)ccp_row_set(&op->error_class, NULL, NULL);
-		op->error_retryable = 0;
-	}
 	return ccp_row_set(&op->queued_reason, NULL, err);
+}
+
+/* What went wrong on the way to a turn that runs, or to an end that is no failure, is in the
+ * journal. */
+static void forget_error(struct ccp_op *op, enum ccp_step next)
+{
+	if (next != CCP_STEP_IS_RUNNING && next != CCP_STEP_IS_COMPLETED &&
+	    next != CCP_STEP_IS_INTERRUPTED)
+		return;
+	(void)ccp_row_set(&op->error_code, NULL, NULL);
+	(void)ccp_row_set(&op->error_message, NULL, NULL);
+	(void)ccp_row_set(&op->error_class, NULL, NULL);
+	op->error_retryable = 0;
 }
 
 /* Write the decision into the row. */
@@ -165,10 +172,11 @@ static int take_decision(struct ccp_op *op, const struct ccp_op_decision *decisi
 		op->attempt = CCP_MAX(op->attempt - 1, 0);
 	if (decision->effects & CCP_EFFECT_CLEAN_STEP)
 		op->crash_count = 0;
+	forget_error(op, decision->next);
 	wait = wait_ms(op, decision->effects, now);
 	op->not_before = wait ? now + wait : 0;
 	if (r == 0 && row->flags & CCP_STEP_TERMINAL)
-		return end(op, decision->next, now, err);
+		return end(op, now, err);
 	if (r == 0 && decision->next == CCP_STEP_IS_QUEUED)
 		r = forget_turn(op, decision->effects & CCP_EFFECT_FORGET_THREAD, err);
 	if (r == 0)
@@ -191,16 +199,29 @@ static struct ccp_op_facts facts_of(const struct ccp_op *op, const struct ccp_op
 	};
 }
 
-/* A worker that dies with the operation again and again must not be restarted for it for ever. */
+/* What makes workers or app-servers die again and again must not be tried for ever. */
+static const struct {
+	enum ccp_op_event event;
+	int code;
+	const char *what;
+} crashes[] = {
+	{ CCP_OP_WORKER_LOST, CODEXCP_E_WORKER_CRASHED, "the worker" },
+	{ CCP_OP_CONNECTION_LOST, CODEXCP_E_APP_SERVER_UNAVAILABLE, "codex app-server" },
+	{ CCP_OP_ABSENT, CODEXCP_E_APP_SERVER_UNAVAILABLE, "codex app-server" },
+};
+
 static int name_crashes(struct ccp_op *op, enum ccp_op_event event, enum ccp_step next,
 			struct codexcp_error *err)
 {
 	_cleanup_error_ struct codexcp_error crashed = { 0 };
 
-	if (event != CCP_OP_WORKER_LOST || next != CCP_STEP_IS_FAILED)
+	if (next != CCP_STEP_IS_FAILED && next != CCP_STEP_IS_UNKNOWN)
 		return 0;
-	ccp_fail(&crashed, CODEXCP_E_WORKER_CRASHED, "the worker died %d times with this operation",
-		 (int)op->crash_count);
+	for (size_t i = 0; i < CCP_ARRAY_SIZE(crashes); i++)
+		if (crashes[i].event == event)
+			ccp_fail(&crashed, crashes[i].code,
+				 "%s died %d times while it began this operation", crashes[i].what,
+				 (int)op->crash_count);
 	return copy_error(op, &crashed, err);
 }
 

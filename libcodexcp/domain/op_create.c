@@ -168,15 +168,22 @@ static int check_duplicate(struct ccp_db *db, const struct ccp_op *op, struct co
 }
 
 struct similar_scan {
-	const char *message;
+	struct ccp_prompt *prompt;
 	json_t *found;
 };
+
+static bool is_worth_reading(const char *shape, void *data)
+{
+	const struct similar_scan *scan = data;
+
+	return ccp_prompt_may_be_similar(scan->prompt, shape);
+}
 
 static int compare_prompt(const char *id, const char *message, const char *resource_keys,
 			  void *data)
 {
 	struct similar_scan *scan = data;
-	double similarity = message ? ccp_prompt_similarity(scan->message, message) : 0;
+	double similarity = message ? ccp_prompt_similarity(scan->prompt, message) : 0;
 	json_t *entry;
 
 	if (similarity < CCP_PROMPT_SIMILAR)
@@ -190,16 +197,24 @@ static int compare_prompt(const char *id, const char *message, const char *resou
 	return json_array_size(scan->found) >= SIMILAR_NAMED;
 }
 
-static int find_similar(struct ccp_db *db, const struct ccp_submit *submit, json_t **ret_similar,
+static int find_similar(struct ccp_db *db, struct ccp_submit *submit, json_t **ret_similar,
 			struct codexcp_error *err)
 {
-	struct similar_scan scan = { .message = submit->request.message };
+	_cleanup_(ccp_prompt_freep) struct ccp_prompt *prompt = NULL;
+	struct similar_scan scan = { 0 };
 	int r;
 
-	if (submit->request.input_items || !scan.message)
+	if (submit->request.input_items || !submit->request.message)
 		return 0;
-	r = ccp_op_each_prompt(db, submit->op.prompt_scope, SIMILAR_SCAN, compare_prompt, &scan,
-			       err);
+	r = ccp_prompt_new(submit->request.message, &prompt, err);
+	if (r != 1)
+		return r;
+	r = ccp_row_set(&submit->op.prompt_shape, ccp_prompt_shape(prompt), err);
+	if (r < 0)
+		return r;
+	scan.prompt = prompt;
+	r = ccp_op_each_prompt(db, submit->op.prompt_scope, SIMILAR_SCAN, is_worth_reading,
+			       compare_prompt, &scan, err);
 	*ret_similar = scan.found;
 	return r;
 }

@@ -73,7 +73,7 @@ struct ccp_op_facts {
 	bool read_only;      /* the turn cannot write: running it twice harms nobody */
 	bool thread_is_new;  /* this operation started its thread */
 	int64_t attempt;     /* attempts begun, the present one included */
-	int64_t crash_count; /* workers that died with it, this one included */
+	int64_t crash_count; /* workers and app-servers that died with it before its turn ran */
 };
 
 struct ccp_op_decision {

@@ -101,9 +101,9 @@ static void set_queue_state(json_t **obj, const struct ccp_op *op)
 	json_auto_t *keys = NULL;
 
 	ccp_json_set_str(&state, "queueStatus",
-			 !op->active			     ? op->status
+			 !op->active                      ? op->status
 			 : ccp_streq(op->phase, "queued") ? "queued"
-							     : "running");
+							  : "running");
 	ccp_json_set_str(&state, "priority", priorities[CCP_CLAMP(op->priority, 0, 2)]);
 	ccp_json_set_str(&state, "estimatedCostClass", op->cost_class);
 	ccp_json_set_str(&state, "agentId", op->agent_id);
@@ -113,7 +113,8 @@ static void set_queue_state(json_t **obj, const struct ccp_op *op)
 	ccp_json_set_new(obj, "queueState", state);
 }
 
-/* Reported only: the kernel's lock decides who works, and a slot is held as long as its operation. */
+/* Reported only: the kernel's lock decides who works, and a slot is held as long as its
+ * operation. */
 static void set_slot_state(json_t **obj, const struct ccp_op *op)
 {
 	json_t *state = json_object();

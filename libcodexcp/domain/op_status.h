@@ -1,8 +1,8 @@
 /*
  * What clients see of an operation: rows in, JSON out. Reads only.
  *
- * `compact` has what a client steers by and little more (empty and default members are absent); `full` has
- * everything.
+ * `compact` has what a client steers by and little more (empty and default members are absent);
+ * `full` has everything.
  */
 #pragma once
 

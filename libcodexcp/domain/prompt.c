@@ -1,5 +1,6 @@
 #include "domain/prompt.h"
 
+#include <stdio.h>
 #include <string.h>
 #include <utf8proc.h>
 
@@ -15,16 +16,19 @@
 /* Two texts of one repeated letter take COMPARED_CHARS squared, ordinary ones a tenth of this. */
 #define STEPS_MAX 1000000
 #define BUCKETS   256
-#define GRAM      3
-#define GRAM_BITS 14
+#define WORD_BITS 64
+/* Hexadecimal, of a count up to COMPARED_CHARS. */
+#define SHAPE_DIGITS 3
 
 /* White_Space of the Unicode character database. */
 static bool is_blank(utf8proc_int32_t c)
 {
 	utf8proc_category_t category;
 
-	if ((c >= '\t' && c <= '\r') || c == 0x85)
+	if ((c >= '\t' && c <= '\r') || c == ' ' || c == 0x85)
 		return true;
+	if (c < 0x80)
+		return false;
 	category = utf8proc_category(c);
 	return category == UTF8PROC_CATEGORY_ZS || category == UTF8PROC_CATEGORY_ZL ||
 	       category == UTF8PROC_CATEGORY_ZP;
@@ -55,12 +59,34 @@ static void collapse_blanks(char *text)
 	*out = '\0';
 }
 
+/* ASCII needs no tables, which take ten times as long. 1, or 0 when there is more than ASCII. */
+static int normalise_ascii(const char *text, size_t len, char **ret_text, struct codexcp_error *err)
+{
+	_cleanup_free_ char *lower = malloc(len + 1);
+
+	if (!lower)
+		return ccp_fail_oom(err);
+	for (size_t i = 0; i < len; i++) {
+		if ((unsigned char)text[i] >= 0x80)
+			return 0;
+		lower[i] = text[i] >= 'A' && text[i] <= 'Z' ? (char)(text[i] | 0x20) : text[i];
+	}
+	lower[len] = '\0';
+	collapse_blanks(lower);
+	*ret_text = TAKE_PTR(lower);
+	return 1;
+}
+
 static int normalise(const char *text, size_t len, char **ret_text, struct codexcp_error *err)
 {
+	int r = normalise_ascii(text, len, ret_text, err);
 	utf8proc_uint8_t *mapped = NULL;
-	utf8proc_ssize_t n = utf8proc_map((const utf8proc_uint8_t *)text, (utf8proc_ssize_t)len,
-					  &mapped, NORMAL_FORM);
+	utf8proc_ssize_t n;
 
+	if (r != 0)
+		return CCP_MIN(r, 0);
+	n = utf8proc_map((const utf8proc_uint8_t *)text, (utf8proc_ssize_t)len, &mapped,
+			 NORMAL_FORM);
 	if (n == UTF8PROC_ERROR_NOMEM)
 		return ccp_fail_oom(err);
 	if (n < 0)
@@ -120,34 +146,6 @@ static size_t bucket(utf8proc_int32_t c)
 	return (size_t)c % BUCKETS;
 }
 
-/* Three characters in a row, as a bucket of its own for nearly each of them. */
-static size_t gram_at(const struct chars *text, size_t i)
-{
-	uint32_t hash = 0;
-
-	for (size_t k = 0; k < GRAM; k++)
-		hash = (hash ^ (uint32_t)text->at[i + k]) * 0x9e3779b1u;
-	return hash >> (32 - GRAM_BITS);
-}
-
-static size_t count_common_grams(const struct chars *a, const struct chars *b)
-{
-	uint16_t in_a[1 << GRAM_BITS] = { 0 };
-	size_t common = 0;
-
-	for (size_t i = 0; i + GRAM <= a->n; i++)
-		in_a[gram_at(a, i)]++;
-	for (size_t i = 0; i + GRAM <= b->n; i++) {
-		uint16_t *left = &in_a[gram_at(b, i)];
-
-		if (*left) {
-			(*left)--;
-			common++;
-		}
-	}
-	return common;
-}
-
 static double ratio(const struct chars *a, const struct chars *b, size_t matched)
 {
 	return 2.0 * (double)matched / (double)(a->n + b->n);
@@ -158,17 +156,62 @@ static bool is_similar(const struct chars *a, const struct chars *b, size_t matc
 	return ratio(a, b, matched) >= CCP_PROMPT_SIMILAR;
 }
 
-/*
- * Whether the texts have enough grams in common. What is matched stands in blocks, between two of
- * which at least one character is lost, and a block lacks only those grams that reach over its end.
- */
-static bool may_be_similar(const struct chars *a, const struct chars *b)
-{
-	double all = (double)(a->n + b->n), matched = all * CCP_PROMPT_SIMILAR / 2;
-	double blocks = all - 2 * matched + 1;
+/* A form of a prompt (its text, or its words in order) that is compared with many. */
+struct form {
+	char *text;
+	struct chars chars;
+	size_t words;     /* of WORD_BITS, for a bit a character */
+	uint64_t *places; /* for each bucket, the places where its characters stand */
+};
 
-	return is_similar(a, b, CCP_MIN(a->n, b->n)) &&
-	       (double)count_common_grams(a, b) >= matched - (GRAM - 1) * blocks;
+static void form_done(struct form *form)
+{
+	free(form->text);
+	free(form->places);
+}
+
+/* Steals the text; NULL means that memory ran out. */
+static bool form_init(struct form *form, char *text)
+{
+	form->text = text;
+	if (!text)
+		return false;
+	decode(text, &form->chars);
+	form->words = (form->chars.n + WORD_BITS - 1) / WORD_BITS;
+	form->places = calloc(BUCKETS * form->words, sizeof(*form->places));
+	for (size_t i = 0; form->places && i < form->chars.n; i++)
+		form->places[bucket(form->chars.at[i]) * form->words + i / WORD_BITS] |=
+			(uint64_t)1 << i % WORD_BITS;
+	return form->places;
+}
+
+/*
+ * The length of the longest common subsequence (of buckets), which nothing that is matched in
+ * blocks exceeds. A bit of `gaps` falls where the subsequence grows; a word at a time, so it costs
+ * little beside a match.
+ */
+static size_t longest_subsequence(const struct form *a, const struct chars *b)
+{
+	uint64_t gaps[(COMPARED_CHARS + WORD_BITS - 1) / WORD_BITS];
+	size_t n = 0;
+
+	memset(gaps, 0xff, a->words * sizeof(*gaps));
+	for (size_t j = 0; j < b->n; j++) {
+		const uint64_t *places = &a->places[bucket(b->at[j]) * a->words];
+		uint64_t carry = 0;
+
+		for (size_t w = 0; w < a->words; w++) {
+			uint64_t hit = gaps[w] & places[w], sum;
+			uint64_t over = __builtin_add_overflow(gaps[w], hit, &sum);
+
+			over |= __builtin_add_overflow(sum, carry, &sum);
+			gaps[w] = sum | (gaps[w] - hit);
+			carry = over;
+		}
+	}
+	for (size_t w = 0; w < a->words; w++)
+		n += (size_t)__builtin_popcountll(~gaps[w]);
+	return n;
 }
 
 /*
@@ -266,19 +309,19 @@ static void match(struct matcher *m, struct range in)
 	}
 }
 
-/* 0 when it is below CCP_PROMPT_SIMILAR: most pairs are seen to be so long before the end. */
-static double compare(const char *a_text, const char *b_text)
+/* 0 when it is below CCP_PROMPT_SIMILAR: nearly all pairs are seen to be so before they are
+ * matched. */
+static double compare(const struct form *a, const char *b_text)
 {
-	struct chars a, b;
+	struct chars b;
 	struct matcher m;
 
-	decode(a_text, &a);
 	decode(b_text, &b);
-	if (!may_be_similar(&a, &b))
+	if (!is_similar(&a->chars, &b, longest_subsequence(a, &b)))
 		return 0;
-	matcher_init(&m, &a, &b);
-	match(&m, (struct range){ 0, a.n, 0, b.n });
-	return is_similar(&a, &b, m.possible) ? ratio(&a, &b, m.possible) : 0;
+	matcher_init(&m, &a->chars, &b);
+	match(&m, (struct range){ 0, a->chars.n, 0, b.n });
+	return is_similar(&a->chars, &b, m.possible) ? ratio(&a->chars, &b, m.possible) : 0;
 }
 
 static int compare_words(const void *a, const void *b)
@@ -318,21 +361,89 @@ static char *compared_part(const char *text)
 	return TAKE_PTR(normal);
 }
 
-double ccp_prompt_similarity(const char *a, const char *b)
+struct ccp_prompt {
+	struct form text, words;
+	char shape[CCP_PROMPT_SHAPE_SIZE];
+};
+
+void ccp_prompt_free(struct ccp_prompt *prompt)
 {
-	_cleanup_free_ char *a_text = compared_part(a), *b_text = compared_part(b);
-	_cleanup_free_ char *a_words = NULL, *b_words = NULL;
+	if (!prompt)
+		return;
+	form_done(&prompt->text);
+	form_done(&prompt->words);
+	free(prompt);
+}
+
+static void write_shape(const struct chars *chars, char shape[static CCP_PROMPT_SHAPE_SIZE])
+{
+	unsigned counts[CCP_PROMPT_SHAPE_COUNTS] = { 0 };
+
+	for (size_t i = 0; i < chars->n; i++)
+		counts[(size_t)chars->at[i] % CCP_PROMPT_SHAPE_COUNTS]++;
+	for (size_t i = 0; i < CCP_PROMPT_SHAPE_COUNTS; i++)
+		snprintf(shape + i * SHAPE_DIGITS, SHAPE_DIGITS + 1, "%03x", counts[i]);
+}
+
+int ccp_prompt_new(const char *text, struct ccp_prompt **ret_prompt, struct codexcp_error *err)
+{
+	_cleanup_(ccp_prompt_freep) struct ccp_prompt *prompt = NULL;
+	_cleanup_free_ char *part = compared_part(text), *words = part ? sort_words(part) : NULL;
+
+	if (!part)
+		return 0;
+	prompt = calloc(1, sizeof(*prompt));
+	if (!prompt || !form_init(&prompt->text, TAKE_PTR(part)) ||
+	    !form_init(&prompt->words, TAKE_PTR(words)))
+		return ccp_fail_oom(err);
+	write_shape(&prompt->text.chars, prompt->shape);
+	*ret_prompt = TAKE_PTR(prompt);
+	return 1;
+}
+
+const char *ccp_prompt_shape(const struct ccp_prompt *prompt)
+{
+	return prompt->shape;
+}
+
+static unsigned digit(char c)
+{
+	return c <= '9' ? (unsigned)(c - '0') : (unsigned)(c - 'a') + 10;
+}
+
+static unsigned shape_count(const char *shape, size_t i)
+{
+	const char *text = shape + i * SHAPE_DIGITS;
+
+	return digit(text[0]) << 8 | digit(text[1]) << 4 | digit(text[2]);
+}
+
+bool ccp_prompt_may_be_similar(const struct ccp_prompt *prompt, const char *shape)
+{
+	unsigned common = 0, all = 0;
+
+	if (!shape || strlen(shape) != CCP_PROMPT_SHAPE_SIZE - 1)
+		return false;
+	for (size_t i = 0; i < CCP_PROMPT_SHAPE_COUNTS; i++) {
+		unsigned a = shape_count(prompt->shape, i), b = shape_count(shape, i);
+
+		common += CCP_MIN(a, b);
+		all += a + b;
+	}
+	return 2.0 * common / all >= CCP_PROMPT_SIMILAR;
+}
+
+double ccp_prompt_similarity(const struct ccp_prompt *prompt, const char *other)
+{
+	_cleanup_free_ char *text = compared_part(other), *words = NULL;
 	double by_text, by_words;
 
-	if (!a_text || !b_text)
+	if (!text)
 		return 0;
-	if (ccp_streq(a_text, b_text))
+	if (ccp_streq(prompt->text.text, text))
 		return 1;
-	a_words = sort_words(a_text);
-	b_words = sort_words(b_text);
-	if (!a_words || !b_words)
-		return 0;
-	by_text = compare(a_text, b_text);
-	by_words = compare(a_words, b_words);
+	words = sort_words(text);
+	by_text = compare(&prompt->text, text);
+	by_words = words ? compare(&prompt->words, words) : 0;
 	return CCP_MAX(by_text, by_words);
 }

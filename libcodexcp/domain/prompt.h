@@ -20,10 +20,28 @@ int ccp_prompt_hash(const char *message, const json_t *output_schema, const json
 #define CCP_PROMPT_SIMILAR           0.90
 
 /*
+ * A prompt that is compared with many others: what they need of it is worked out once. 1, or 0 when
+ * it is too short (or no text) to be similar to anything.
+ */
+struct ccp_prompt;
+int ccp_prompt_new(const char *text, struct ccp_prompt **ret_prompt, struct codexcp_error *err);
+void ccp_prompt_free(struct ccp_prompt *prompt);
+CCP_DEFINE_CLEANUP(struct ccp_prompt, ccp_prompt_free);
+
+/*
+ * Its letters, counted without regard to their order: stored beside it, and enough to see of nearly
+ * every other prompt that it cannot be similar, without reading that one's text. False is certain.
+ */
+#define CCP_PROMPT_SHAPE_COUNTS 32
+#define CCP_PROMPT_SHAPE_SIZE   (3 * CCP_PROMPT_SHAPE_COUNTS + 1)
+const char *ccp_prompt_shape(const struct ccp_prompt *prompt);
+bool ccp_prompt_may_be_similar(const struct ccp_prompt *prompt, const char *shape);
+
+/*
  * The larger of the Ratcliff-Obershelp ratios of the normalised texts and of their sorted words
  * when it is at least CCP_PROMPT_SIMILAR, else 0; below the minimum length always 0. So that a
  * submit never waits for this, only the first 2,000 characters are compared, a comparison ends as
  * soon as it cannot reach CCP_PROMPT_SIMILAR any more, and one that takes too many steps is 0 as
  * well.
  */
-double ccp_prompt_similarity(const char *a, const char *b);
+double ccp_prompt_similarity(const struct ccp_prompt *prompt, const char *other);

@@ -45,6 +45,7 @@ static void live_free(struct ccp_live *live)
 {
 	ccp_timer_free(live->timer);
 	ccp_track_free(live->track);
+	json_decref(live->early_end);
 	ccp_op_done(&live->op);
 	free(live);
 }
@@ -220,6 +221,7 @@ static void take_outcome(struct apply_job *job)
 	if (runs) {
 		if (job->outcome.changed)
 			carry_out(live, job->outcome.effects);
+		ccp_turn_known(live);
 		return;
 	}
 	end_live(live);

@@ -91,6 +91,29 @@ void ccp_turn_ended(struct ccp_live *live, const char *turn_id, const char *stat
 	ccp_runner_apply(live->runner, live->op.id, event, &change, keep);
 }
 
+/* Before the answer to turn/start nobody knows whose turn this was. */
+static void turn_completed(struct ccp_live *live, const struct ccp_event *event)
+{
+	if (live->op.turn_id) {
+		ccp_turn_ended(live, event->turn_id, event->status, event->error, event->params);
+		return;
+	}
+	json_decref(live->early_end);
+	live->early_end = json_incref(event->params);
+}
+
+void ccp_turn_known(struct ccp_live *live)
+{
+	json_auto_t *params = TAKE_PTR(live->early_end);
+	struct ccp_event event;
+
+	if (!params || !live->op.turn_id)
+		return;
+	ccp_event_parse("turn/completed", params, &event);
+	if (ccp_streq(event.turn_id, live->op.turn_id))
+		turn_completed(live, &event);
+}
+
 static void on_notification(const char *method, json_t *params, void *data)
 {
 	struct ccp_runner *runner = data;
@@ -108,7 +131,7 @@ static void on_notification(const char *method, json_t *params, void *data)
 	if (ccp_track_event(live->track, &event, ccp_runner_now(runner), NULL) < 0)
 		ccp_log(CCP_LOG_ERROR, "progress was lost", "operation", live->op.id, NULL);
 	if (event.kind == CCP_EVENT_TURN_COMPLETED && event.turn_id)
-		ccp_turn_ended(live, event.turn_id, event.status, event.error, params);
+		turn_completed(live, &event);
 	else if (ccp_track_dirty(live->track))
 		ccp_runner_flush_soon(runner);
 }

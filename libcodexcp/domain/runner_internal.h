@@ -17,6 +17,8 @@ struct ccp_live {
 	struct ccp_track *track;
 	struct ccp_timer *timer; /* for looking again */
 	int looks;               /* looks at the thread since it was lost */
+	/* turn/completed of a turn that may be ours: its id is not known yet */
+	json_t *early_end;
 	struct ccp_live *next, *prev;
 };
 
@@ -69,6 +71,8 @@ void ccp_runner_flush_soon(struct ccp_runner *runner);
 
 /* runner_events.c */
 extern const struct ccp_appserver_events ccp_runner_app_events;
+/* The turn's id is known now: it may have ended already. */
+void ccp_turn_known(struct ccp_live *live);
 /* A turn has ended, by its own event or as history tells. */
 void ccp_turn_ended(struct ccp_live *live, const char *turn_id, const char *status,
 		    json_t *codex_error, json_t *keep);

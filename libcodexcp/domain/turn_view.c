@@ -9,7 +9,7 @@
 #include "store/journal_store.h"
 
 /* The newest words in a compact status. */
-#define NEWEST_CHARS 300
+#define NEWEST_CHARS     300
 #define COMPACT_PROGRESS 3
 
 /* Texts */
@@ -122,7 +122,7 @@ static int add_progress(const struct ccp_journal_row *row, void *data)
 }
 
 int ccp_view_progress(json_t **obj, struct ccp_db *db, const char *op_id, const char *thread_id,
-			const char *turn_id, const struct ccp_view *view, struct codexcp_error *err)
+		      const char *turn_id, const struct ccp_view *view, struct codexcp_error *err)
 {
 	struct progress_list list = { view, json_array() };
 	int64_t count = 0, latest = 0,
@@ -223,7 +223,7 @@ static void add_live_text(struct message_list *list, const struct ccp_turn_row *
 }
 
 int ccp_view_messages(json_t **obj, struct ccp_db *db, const struct ccp_turn_row *turn,
-			const struct ccp_view *view, struct codexcp_error *err)
+		      const struct ccp_view *view, struct codexcp_error *err)
 {
 	struct message_list list = { view, json_array() };
 	bool live = turn->live_text && *turn->live_text && !turn->completed_at;

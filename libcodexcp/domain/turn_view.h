@@ -1,6 +1,7 @@
 /*
- * What clients see of a turn: rows in, JSON out. Reads only, so it also runs on a connection that cannot
- * write. Text of the model is shown as it is, secrets hidden; what is cut says how to get the rest.
+ * What clients see of a turn: rows in, JSON out. Reads only, so it also runs on a connection that
+ * cannot write. Text of the model is shown as it is, secrets hidden; what is cut says how to get
+ * the rest.
  */
 #pragma once
 

@@ -61,6 +61,18 @@ static void finish(struct job *job, const struct codexcp_error *err)
 	free(job);
 }
 
+/* Jobs behind one that is tried for as long as it takes have deadlines of their own. */
+static void expire_jobs(struct ccp_txq *q, const struct codexcp_error *why)
+{
+	struct job *job, *next;
+
+	DL_FOREACH_SAFE (q->jobs, job, next)
+		if (job->deadline >= 0 && now_ms(q) >= job->deadline) {
+			DL_DELETE(q->jobs, job);
+			finish(job, why);
+		}
+}
+
 /* Runs until the list is empty or the database is busy. Jobs that callbacks add are run as well. */
 static void run_jobs(struct ccp_txq *q)
 {
@@ -74,6 +86,7 @@ static void run_jobs(struct ccp_txq *q)
 		int64_t delay = r < 0 ? retry_delay(q, job, r) : 0;
 
 		if (delay) {
+			expire_jobs(q, &err);
 			ccp_timer_start(q->timer, delay);
 			break;
 		}

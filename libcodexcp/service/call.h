@@ -37,6 +37,7 @@ struct ccp_call {
 	struct ccp_timer *timer;
 	/* A call that waits for rows to change: looked at again by ccp_context_wake(). */
 	void (*look)(struct ccp_call *call);
+	unsigned wake; /* the wake that has looked at it last */
 	/* What the handler keeps until the answer; freed by `done` with the call. */
 	void *state;
 	void (*done)(void *state);

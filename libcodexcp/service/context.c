@@ -136,7 +136,9 @@ static int set_up(struct codexcp *cp, const struct codexcp_options *options,
 	r = ccp_timer_new(cp->loop, on_wake_timer, cp, &cp->wake_timer, err);
 	if (r < 0)
 		return r;
-	ccp_timer_set_background(cp->wake_timer);
+	/* On a loop of our own nothing else may be active, and libuv would not wait at all. */
+	if (options->loop)
+		ccp_timer_set_background(cp->wake_timer);
 	ccp_timer_start(cp->wake_timer, WAKE_POLL_MS);
 	return ccp_starter_new(cp, &cp->starter, err);
 }
@@ -218,15 +220,29 @@ void codexcp_dispatch(struct codexcp *cp)
 	ccp_loop_dispatch(cp->loop);
 }
 
+/* The first that this wake has not looked at. */
+static struct ccp_call *next_waiting(const struct codexcp *cp)
+{
+	struct ccp_call *call;
+
+	DL_FOREACH (cp->calls, call)
+		if (call->look && call->wake != cp->wake)
+			return call;
+	return NULL;
+}
+
 void ccp_context_wake(struct codexcp *cp)
 {
-	struct ccp_call *call, *next;
+	struct ccp_call *call;
 
 	if (cp->reader)
 		cp->seen_version = ccp_db_data_version(cp->reader);
-	DL_FOREACH_SAFE (cp->calls, call, next)
-		if (call->look)
-			call->look(call);
+	cp->wake++;
+	/* An answer may make its owner cancel any other call, or wake again. */
+	while ((call = next_waiting(cp))) {
+		call->wake = cp->wake;
+		call->look(call);
+	}
 }
 
 void codexcp_finish_waiting(struct codexcp *cp)

@@ -32,6 +32,7 @@ struct codexcp {
 	int64_t seen_version; /* of the reader, when somebody was woken last */
 
 	struct ccp_call *calls;
+	unsigned wake; /* counts how often all calls that wait were looked at */
 	struct ccp_timer *wake_timer;
 	bool finishing; /* the caller wants to leave: nothing waits any more */
 

@@ -6,6 +6,7 @@
 #include "runtime/process.h"
 #include "service/app_server.h"
 #include "service/engine_internal.h"
+#include "service/starter.h"
 
 #define LOCK_WAIT_MS  10000
 #define LOCK_RETRY_MS 50
@@ -18,9 +19,14 @@ static int64_t now_ms(const struct ccp_engine *engine)
 	return ccp_clock_boot(ccp_context_clock(engine->cp));
 }
 
-/* The context ends, with this as the reason. */
+/* A worker ends, with this as the reason; an inline context goes on without executing. */
 static void fail_run(struct ccp_engine *engine, const struct codexcp_error *err)
 {
+	if (engine->cp->mode == CODEXCP_MODE_INLINE) {
+		ccp_fail_copy(&engine->failure, err);
+		ccp_starter_engine_failed(engine->cp->starter);
+		return;
+	}
 	ccp_fail_copy(&engine->cp->run_error, err);
 	codexcp_stop(engine->cp);
 }
@@ -217,6 +223,11 @@ void ccp_engine_check_idle(struct ccp_engine *engine)
 		ccp_timer_start(engine->idle_timer, idle_ms);
 }
 
+const struct codexcp_error *ccp_engine_failure(const struct ccp_engine *engine)
+{
+	return engine->failure.code ? &engine->failure : NULL;
+}
+
 void ccp_engine_look(struct ccp_engine *engine)
 {
 	if (!engine->runner)
@@ -296,6 +307,7 @@ void ccp_engine_free(struct ccp_engine *engine)
 	ccp_timer_free(engine->idle_timer);
 	ccp_timer_free(engine->changed_timer);
 	ccp_worker_row_done(&engine->row);
+	codexcp_error_done(&engine->failure);
 	ccp_closep(&engine->lock_fd);
 	free(engine);
 }

@@ -16,5 +16,8 @@ struct ccp_engine;
 int ccp_engine_new(struct codexcp *cp, struct ccp_engine **ret_engine, struct codexcp_error *err);
 /* Reports the end. Operations that run are found again by the next worker. */
 void ccp_engine_free(struct ccp_engine *engine);
+/* Why an inline engine could not go to work, or NULL: then it is to be freed. Told to the
+ * starter. */
+const struct codexcp_error *ccp_engine_failure(const struct ccp_engine *engine);
 /* There may be work. */
 void ccp_engine_look(struct ccp_engine *engine);

@@ -25,6 +25,7 @@ struct ccp_engine {
 	int64_t seen_version;
 	unsigned polls;
 	struct ccp_command_job *commands;
+	struct codexcp_error failure;
 };
 
 /* engine_bell.c */

@@ -190,19 +190,27 @@ static void find_worker(struct ccp_starter *starter)
 	}
 	if (!lock || ccp_lock_is_held(lock, NULL) != 0)
 		try_later(starter, RECONNECT_MS);
-	else if (mode == CODEXCP_MODE_INLINE)
-		start_inline(starter);
 	else if (may_start(starter))
-		spawn_worker(starter);
+		mode == CODEXCP_MODE_INLINE ? start_inline(starter) : spawn_worker(starter);
+}
+
+static void drop_engine(struct ccp_starter *starter, const struct codexcp_error *why)
+{
+	set_trouble(starter, why->message);
+	ccp_engine_free(TAKE_PTR(starter->cp->engine));
 }
 
 static void on_timer(void *data)
 {
 	struct ccp_starter *starter = data;
+	struct ccp_engine *engine = starter->cp->engine;
 
-	if (starter->bell || starter->worker || starter->cp->engine)
+	if (engine && ccp_engine_failure(engine))
+		drop_engine(starter, ccp_engine_failure(engine));
+
+	else if (starter->bell || starter->worker || engine)
 		return;
-	if (connect_bell(starter, NULL) == 0)
+	else if (connect_bell(starter, NULL) == 0)
 		ring(starter);
 	else
 		find_worker(starter);
@@ -216,6 +224,11 @@ void ccp_starter_ring(struct ccp_starter *starter)
 		ring(starter);
 	else if (!starter->worker)
 		try_later(starter, 1 + ccp_random_below(SPREAD_MS));
+}
+
+void ccp_starter_engine_failed(struct ccp_starter *starter)
+{
+	ccp_timer_start(starter->timer, 1);
 }
 
 bool ccp_starter_connected(const struct ccp_starter *starter)

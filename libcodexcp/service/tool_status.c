@@ -274,6 +274,7 @@ static const struct ccp_handled *look(struct ccp_call *call)
 	if (reason)
 		return answer_wait(call, db, &op, reason, now);
 	tell_progress(call, wait, &op, now);
+	ccp_context_need_worker(call->cp);
 	ccp_timer_start(call->timer, CCP_MIN(wait->until - now, PROGRESS_EVERY_MS));
 	return ccp_call_later(call);
 }
@@ -304,6 +305,5 @@ CCP_TOOL_HANDLER(ccp_tool_wait)
 		return ccp_call_fail(call, &err);
 	wait->until = call->started_ms + args->timeout_seconds * 1000;
 	call->look = look_again;
-	ccp_context_need_worker(cp);
 	return look(call);
 }

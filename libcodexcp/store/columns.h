@@ -36,7 +36,8 @@
 	TEXT(summary)                                                                              \
 	TEXT(mode) /* collaboration mode: default or plan */                                       \
 	INT(request_timeout_ms)                                                                    \
-	TEXT(prompt_scope) /* thread id, or "new": prompts of one scope are compared */            \
+	TEXT(prompt_scope) /* thread id, or "new:" + project path */                               \
+	TEXT(prompt_shape) /* what may be similar at all: domain/prompt.h; NULL: nothing */        \
 	TEXT(prompt_hash)                                                                          \
 	INT(prompt_guards) /* 0: recorded, but never refuses another */                            \
 	INT(created_at)

@@ -165,13 +165,28 @@ static int check_schema(struct ccp_db *db, enum ccp_db_mode mode, struct codexcp
 }
 
 static const char *const open_pragmas[] = {
-	"PRAGMA journal_mode = WAL",
-	"PRAGMA synchronous = FULL",
-	("PRAGMA journal_size_limit = " WAL_LIMIT_BYTES),
-	"PRAGMA foreign_keys = ON",
-	"PRAGMA temp_store = MEMORY",
+	"PRAGMA synchronous = FULL", ("PRAGMA journal_size_limit = " WAL_LIMIT_BYTES),
+	"PRAGMA foreign_keys = ON",  "PRAGMA temp_store = MEMORY",
 	"PRAGMA cache_size = -1024",
 };
+
+/* Some file systems cannot share the memory that WAL needs: then SQLite stays with another mode. */
+static int use_wal(struct ccp_db *db, struct codexcp_error *err)
+{
+	int64_t wal = 0;
+	int r = exec(db, "PRAGMA journal_mode = WAL", err);
+
+	if (r == 0)
+		r = read_number(db, "SELECT journal_mode = 'wal' FROM pragma_journal_mode", &wal,
+				err);
+	if (r < 0 || wal)
+		return r;
+	ccp_fail(err, CODEXCP_E_STATE_UNAVAILABLE, "%s: its file system cannot hold a WAL database",
+		 db->path);
+	ccp_error_add_str(err, "path", db->path);
+	ccp_error_add_str(err, "reason", "network_fs");
+	return CODEXCP_E_STATE_UNAVAILABLE;
+}
 
 static int set_up(struct ccp_db *db, enum ccp_db_mode mode, struct codexcp_error *err)
 {
@@ -184,6 +199,8 @@ static int set_up(struct ccp_db *db, enum ccp_db_mode mode, struct codexcp_error
 		/* Only takes effect before the first table, and writes whenever it is said. */
 		if (r == 0 && version == 0)
 			r = exec(db, "PRAGMA auto_vacuum = INCREMENTAL", err);
+		if (r == 0)
+			r = use_wal(db, err);
 		for (size_t i = 0; r == 0 && i < CCP_ARRAY_SIZE(open_pragmas); i++)
 			r = exec(db, open_pragmas[i], err);
 	}

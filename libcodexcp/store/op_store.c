@@ -210,21 +210,36 @@ int ccp_op_each_same_prompt(struct ccp_db *db, const char *scope, const char *ha
 	return each_op(&stmt, fn, data, err);
 }
 
-int ccp_op_each_prompt(struct ccp_db *db, const char *scope, int limit, ccp_prompt_fn fn,
-		       void *data, struct codexcp_error *err)
+/* What fn returned: not 0 ends the list. */
+static int read_prompt(struct ccp_db *db, int64_t seq, ccp_prompt_fn fn, void *data,
+		       struct codexcp_error *err)
 {
 	_cleanup_stmt_ struct ccp_stmt stmt = { 0 };
-	int r = ccp_stmt_open(db, CCP_SQL_OPERATION_PROMPTS, &stmt, err);
+	int r = ccp_stmt_open(db, CCP_SQL_OPERATION_PROMPT_TEXT, &stmt, err);
+
+	if (r < 0)
+		return r;
+	ccp_bind_int(&stmt, 1, seq);
+	r = ccp_stmt_step(&stmt, err);
+	return r != 1 ? r
+		      : fn(ccp_column_text(&stmt, 0), ccp_column_text(&stmt, 1),
+			   ccp_column_text(&stmt, 2), data) != 0;
+}
+
+int ccp_op_each_prompt(struct ccp_db *db, const char *scope, int limit, ccp_shape_fn accepts,
+		       ccp_prompt_fn fn, void *data, struct codexcp_error *err)
+{
+	_cleanup_stmt_ struct ccp_stmt stmt = { 0 };
+	int r = ccp_stmt_open(db, CCP_SQL_OPERATION_PROMPT_SHAPES, &stmt, err), found = 0;
 
 	if (r < 0)
 		return r;
 	ccp_bind_text(&stmt, 1, scope);
 	ccp_bind_int(&stmt, 2, limit);
-	while ((r = ccp_stmt_step(&stmt, err)) == 1)
-		if (fn(ccp_column_text(&stmt, 0), ccp_column_text(&stmt, 1),
-		       ccp_column_text(&stmt, 2), data) != 0)
-			return 0;
-	return r;
+	while (found == 0 && (r = ccp_stmt_step(&stmt, err)) == 1)
+		if (accepts(ccp_column_text(&stmt, 1), data))
+			found = read_prompt(db, ccp_column_int(&stmt, 0), fn, data, err);
+	return CCP_MIN(found < 0 ? found : r, 0);
 }
 
 int ccp_op_next_queued(struct ccp_db *db, int64_t now, const char *full_projects,

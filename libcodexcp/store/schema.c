@@ -33,6 +33,7 @@ static const char version_1[] =
 " mode TEXT,"
 " request_timeout_ms INTEGER NOT NULL,"
 " prompt_scope TEXT,"
+" prompt_shape TEXT,"
 " prompt_hash TEXT,"
 " prompt_guards INTEGER NOT NULL,"
 " created_at INTEGER NOT NULL,"
@@ -72,7 +73,8 @@ static const char version_1[] =
 "CREATE INDEX op_due ON operations(not_before) WHERE active = 1 AND phase = 'queued';"
 "CREATE INDEX op_thread ON operations(thread_id, seq) WHERE thread_id IS NOT NULL;"
 "CREATE INDEX op_prompt ON operations(prompt_scope, prompt_hash) WHERE active = 1;"
-"CREATE INDEX op_prompt_scope ON operations(prompt_scope, seq) WHERE active = 1;"
+"CREATE INDEX op_prompt_scope ON operations(prompt_scope, seq, prompt_shape)"
+" WHERE active = 1 AND prompt_guards = 1;"
 "CREATE INDEX op_project ON operations(project_path, prompt_hash);"
 "CREATE INDEX op_count ON operations(phase, status) WHERE active = 1;"
 

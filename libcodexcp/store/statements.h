@@ -42,11 +42,12 @@
 	X(OPERATION_COMPLETED_PROMPT,                                                              \
 	  CCP_OP_SELECT "WHERE project_path = ? AND prompt_hash = ? AND status = 'completed' "     \
 			"AND thread_id IS NOT NULL ORDER BY seq DESC LIMIT 1")                     \
-	X(OPERATION_PROMPTS,                                                                       \
+	X(OPERATION_PROMPT_SHAPES,                                                                 \
+	  "SELECT seq, prompt_shape FROM operations "                                              \
+	  "WHERE active = 1 AND prompt_scope = ? AND prompt_guards = 1 ORDER BY seq DESC LIMIT ?") \
+	X(OPERATION_PROMPT_TEXT,                                                                   \
 	  "SELECT o.id, r.message, o.resource_keys FROM operations o "                             \
-	  "JOIN requests r ON r.op_id = o.id "                                                     \
-	  "WHERE o.active = 1 AND o.prompt_scope = ? AND o.prompt_guards = 1 "                     \
-	  "ORDER BY o.seq DESC LIMIT ?")                                                           \
+	  "JOIN requests r ON r.op_id = o.id WHERE o.seq = ?")                                     \
 	X(OPERATION_NEXT_QUEUED,                                                                   \
 	  CCP_OP_SELECT                                                                            \
 	  "AS q INDEXED BY op_queue WHERE active = 1 AND phase = 'queued' AND not_before <= ?1 "                       \

@@ -1,11 +1,14 @@
 /*
- * State databases for measurements, through the store layer of the library.
+ * State databases for measurements, through the library's own store layer.
  *
- *	bench-store fill FILE TOTAL RUNNING QUEUED DIR	as many operations, all in the project DIR;
- * the first running one is "running-0"
- *	bench-store row-size FILE			bytes of one submitted operation's columns
- *	bench-store checkpoint FILE			moves the write-ahead log into the file
+ *	bench-store fill FILE TOTAL RUNNING QUEUED DIR
+ *		as many operations, all of the project DIR; the first that runs is "running-0"
+ *	bench-store row-size FILE
+ *		prints the bytes of the columns of the operation that was submitted last
+ *	bench-store checkpoint FILE
+ *		moves the write-ahead log into the file
  */
+#include <limits.h>
 #include <sqlite3.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -13,6 +16,7 @@
 
 #include "base/clock.h"
 #include "base/error.h"
+#include "domain/prompt.h"
 #include "store/db.h"
 #include "store/journal_store.h"
 #include "store/op_store.h"
@@ -98,49 +102,82 @@ static int put_journal(struct fill *fill, const struct ccp_op *op, struct codexc
 	return r;
 }
 
+/* The texts of one row; its members borrow them. */
+struct names {
+	char id[32], thread[32], turn[32], hash[32], scope[PATH_MAX], prompt[PROMPT_WORDS * 16];
+};
+
+static void name_row(struct fill *fill, int i, const char *status, struct names *names)
+{
+	snprintf(names->id, sizeof(names->id), "%s-%d", status, i);
+	snprintf(names->thread, sizeof(names->thread), "thread-%d", i);
+	snprintf(names->turn, sizeof(names->turn), "turn-%d", i);
+	snprintf(names->hash, sizeof(names->hash), "hash-%d", i);
+	snprintf(names->scope, sizeof(names->scope), "new:%s", fill->dir);
+	write_words(fill, names->prompt, sizeof(names->prompt), PROMPT_WORDS);
+}
+
+static struct ccp_op queued_row(const struct fill *fill, int i, struct names *names)
+{
+	const int64_t at = fill->now_ms - HOUR_MS + i;
+
+	return (struct ccp_op){ .id = names->id,
+				.request_hash = names->hash,
+				.type = (char *)"start_chat",
+				.project_id = (char *)"prj_bench",
+				.project_path = fill->dir,
+				.cwd = fill->dir,
+				.allowed_root = fill->dir,
+				.priority = 1,
+				.cost_class = (char *)"normal",
+				.sandbox = (char *)"read-only",
+				.approval = (char *)"on-request",
+				.request_timeout_ms = 300000,
+				.prompt_scope = names->scope,
+				.prompt_hash = names->hash,
+				.prompt_guards = 1,
+				.created_at = at,
+				.active = 1,
+				.status = (char *)"queued",
+				.phase = (char *)"queued",
+				.updated_at = at,
+				.version = 1 };
+}
+
+static void start_row(struct ccp_op *op, const char *status, struct names *names)
+{
+	op->status = op->phase = (char *)status;
+	op->thread_id = names->thread;
+	op->turn_id = names->turn;
+	op->attempt = 1;
+	op->started_at = op->created_at + 1;
+	if (strcmp(status, "completed") == 0) {
+		op->active = 0;
+		op->completed_at = op->created_at + 2;
+	}
+}
+
 static int put_operation(struct fill *fill, int i, struct codexcp_error *err)
 {
-	const bool running = i < fill->running;
-	const bool queued = !running && i < fill->running + fill->queued;
-	char id[32], thread[32], turn[32], hash[32], scope[4096 + 8], prompt[PROMPT_WORDS * 16];
-	const char *status = running ? "running" : queued ? "queued" : "completed";
-	struct ccp_op_request request = { .message = prompt, .arguments = (char *)"{}" };
-	struct ccp_op op = { .id = id,
-			     .request_hash = hash,
-			     .type = (char *)"start_chat",
-			     .project_id = (char *)"prj_bench",
-			     .project_path = fill->dir,
-			     .cwd = fill->dir,
-			     .allowed_root = fill->dir,
-			     .priority = 1,
-			     .cost_class = (char *)"normal",
-			     .sandbox = (char *)"read-only",
-			     .approval = (char *)"on-request",
-			     .request_timeout_ms = 300000,
-			     .prompt_scope = scope,
-			     .prompt_hash = hash,
-			     .prompt_guards = 1,
-			     .created_at = fill->now_ms - HOUR_MS + i,
-			     .active = running || queued,
-			     .status = (char *)status,
-			     .phase = (char *)status,
-			     .updated_at = fill->now_ms - HOUR_MS + i,
-			     .version = 1 };
+	const char *status = i < fill->running                  ? "running"
+			     : i < fill->running + fill->queued ? "queued"
+								: "completed";
+	const bool queued = strcmp(status, "queued") == 0;
+	_cleanup_(ccp_prompt_freep) struct ccp_prompt *prompt = NULL;
+	struct ccp_op_request request = { .arguments = (char *)"{}" };
+	struct names names;
+	struct ccp_op op;
 	int r;
 
-	snprintf(id, sizeof(id), "%s-%d", status, i);
-	snprintf(thread, sizeof(thread), "thread-%d", i);
-	snprintf(turn, sizeof(turn), "turn-%d", i);
-	snprintf(hash, sizeof(hash), "hash-%d", i);
-	snprintf(scope, sizeof(scope), "new:%s", fill->dir);
-	write_words(fill, prompt, sizeof(prompt), PROMPT_WORDS);
-	if (!queued) {
-		op.thread_id = thread;
-		op.turn_id = turn;
-		op.attempt = 1;
-		op.started_at = op.created_at + 1;
-		op.completed_at = running ? 0 : op.created_at + 2;
-	}
+	name_row(fill, i, status, &names);
+	op = queued_row(fill, i, &names);
+	if (!queued)
+		start_row(&op, status, &names);
+	request.message = names.prompt;
+	r = ccp_prompt_new(names.prompt, &prompt, err);
+	if (r < 0)
+		return r;
+	op.prompt_shape = (char *)ccp_prompt_shape(prompt);
 	r = ccp_op_insert(fill->db, &op, &request, err);
 	if (r == 0)
 		r = put_journal(fill, &op, err);

@@ -184,6 +184,54 @@ json_t *env_call_fails(struct codexcp *cp, const char *tool, json_t *arguments, 
 	return answer;
 }
 
+static void take_answer(json_t *payload, bool ok, void *data)
+{
+	struct env_answer *answer = data;
+
+	ck_assert(ok == json_is_true(json_object_get(payload, "ok")));
+	json_decref(answer->payload);
+	answer->payload = json_incref(payload);
+	answer->answers++;
+}
+
+static void count_progress(const char *message, void *data)
+{
+	struct env_answer *answer = data;
+
+	ck_assert(*message);
+	answer->told++;
+}
+
+struct codexcp_call *env_ask(struct codexcp *cp, const char *tool, json_t *arguments,
+			     struct env_answer *answer)
+{
+	const struct codexcp_call_options options = { .progress = count_progress };
+	struct codexcp_call *call = NULL;
+
+	*answer = (struct env_answer){ 0 };
+	ck_assert_int_eq(
+		codexcp_call(cp, tool, arguments, &options, take_answer, answer, &call, NULL), 0);
+	json_decref(arguments);
+	return call;
+}
+
+json_t *env_answered(struct engine_env *e, struct env_answer *answer)
+{
+	int64_t until = env_now_ms() + ENV_PATIENCE_MS;
+
+	while (!answer->answers) {
+		ck_assert_int_lt(env_now_ms(), until);
+		env_step(e);
+	}
+	ck_assert_int_eq(answer->answers, 1);
+	return answer->payload;
+}
+
+void env_answer_done(struct env_answer *answer)
+{
+	json_decref(answer->payload);
+}
+
 json_t *env_submit_arguments(struct engine_env *e, json_t *more)
 {
 	json_t *arguments = json_pack("{s:s, s:s, s:o}", "operation_type", "start_chat", "cwd",

@@ -60,6 +60,16 @@ void env_step(struct engine_env *e);
 json_t *env_call(struct codexcp *cp, const char *tool, json_t *arguments);
 /* The same, and it must fail with this code. */
 json_t *env_call_fails(struct codexcp *cp, const char *tool, json_t *arguments, const char *code);
+/* An answer that is still to come. */
+struct env_answer {
+	json_t *payload;
+	int answers, told; /* how often it was answered, and progress told */
+};
+struct codexcp_call *env_ask(struct codexcp *cp, const char *tool, json_t *arguments,
+			     struct env_answer *answer);
+/* Drives until it is there; borrowed. */
+json_t *env_answered(struct engine_env *e, struct env_answer *answer);
+void env_answer_done(struct env_answer *answer);
 /* codex_submit_task: a start_chat in the project with a message of its own, unless `more` (stolen)
  * says otherwise. The operation's id, an allocation. */
 char *env_submit(struct engine_env *e, struct codexcp *cp, json_t *more);

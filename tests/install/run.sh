@@ -8,7 +8,7 @@
 set -uo pipefail
 
 root=$1
-fake=$2
+fake=$(realpath "$2")
 program=codex-control-plane-mcp
 work=$(mktemp -d "${TMPDIR:-/tmp}/codexcp-install-XXXXXX")
 tree=$work/tree
@@ -22,7 +22,7 @@ unset DESTDIR PKG_CONFIG_PATH MALLOC_PERTURB_
 
 # run_case NAME FUNCTION
 run_case() {
-	local not='' result
+	local result
 
 	# Not as a condition: there `set -e` would not count.
 	(
@@ -31,14 +31,16 @@ run_case() {
 		"$2"
 	) >"$work/log" 2>&1
 	result=$?
-	if [ "$result" -ne 0 ]; then
-		not='not '
-		status=1
-		printf '%s: %s\n' "$2" "$1" >&2
-		tail -n 40 "$work/log" >&2
-	fi
 	number=$((number + 1))
-	printf '%sok %d - %s\n' "$not" "$number" "$1"
+	if [ "$result" -eq 0 ]; then
+		printf 'ok %d - %s\n' "$number" "$1"
+		return
+	fi
+	status=1
+	printf 'not ok %d - %s\n  ---\n' "$number" "$1"
+	tail -n 30 "$work/log" | sed 's/^/  /'
+	printf '  ...\n'
+	return 1
 }
 
 # skip_case NAME REASON
@@ -251,6 +253,7 @@ cleanup() {
 }
 trap cleanup EXIT
 
+echo 'TAP version 13'
 echo 1..12
 if command -v git >/dev/null; then
 	run_case 'meson dist makes an archive' make_archive
@@ -259,7 +262,10 @@ else
 	copy_tree "$source"
 fi
 take_away
-run_case 'bootstrap installs what the archive holds' install
+if ! run_case 'bootstrap installs what the archive holds' install; then
+	echo 'Bail out! Nothing is installed.'
+	exit 1
+fi
 PKG_CONFIG_PATH=$(dirname "$(find "$prefix" -name codexcp.pc)")
 export PKG_CONFIG_PATH
 libdir=$(pkg-config --variable=libdir codexcp)

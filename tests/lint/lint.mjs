@@ -1,6 +1,7 @@
 #!/usr/bin/env node
-// Checks of the project, one TAP line a rule: lint.mjs GROUP [--build DIR]; lint.mjs pages --build DIR --update writes the
-// printed pages.
+// Checks of the project, one TAP line a rule: lint.mjs GROUP [--build DIR] [--update]
+//
+// With --update, `pages` first prints the pages anew (needs --build), `format` first formats the C files.
 //
 // GROUP is one of the modules below. A rule is { name, check(project) -> problems, skip?(project) -> reason, warn?(project)
 // -> notes }; a problem is one line of text, a rule without problems holds.
@@ -43,6 +44,6 @@ if (!GROUPS.includes(positionals[0])) {
   process.exit(2);
 }
 const { default: rules, update } = await import(`./${positionals[0]}.mjs`);
-if (values.update) await update?.(resolve(values.build));
+if (values.update) await update?.(values.build && resolve(values.build));
 const project = { files: readProject(), build: values.build && resolve(values.build) };
 process.exitCode = await run(rules, project) ? 1 : 0;

@@ -2,9 +2,9 @@
 //
 // `codex-control-plane-mcp-admin reference PAGE` prints one. With --update the pages are written instead of compared.
 
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { run } from './command.mjs';
 import { readRequired, root } from './project.mjs';
 
@@ -75,10 +75,32 @@ async function loadExample({ build }) {
   }
 }
 
+// Links, relative to the page, and the files and test cases that promises name, relative to the project.
+function checkNames({ path, text }) {
+  const links = [...text.matchAll(/\]\((?!https?:|#)([^)#]+)[^)]*\)/g)].map(([, name]) => join(dirname(path), name));
+  const files = [...text.matchAll(/`((?:tests|libcodexcp|server|docs)\/[\w./-]+\.\w+)`/g)].map(([, name]) => name);
+  const gone = [...links, ...files].filter((name) => !/_(N|NAME)\./.test(name) && !existsSync(join(root, name)));
+  return gone.map((name) => `${path}: there is no ${name}`);
+}
+
+// "`file`: words" in a table of promises: the file has these words.
+function checkCases({ path, text }) {
+  const rows = text.split('\n').filter((line) => line.startsWith('|')).join('\n');
+  const named = [...rows.matchAll(/`(tests\/[\w./-]+)`: ([\w ]+)/g)];
+  return named.filter(([, file, words]) => existsSync(join(root, file)) && !readRequired(file).includes(words.trim()))
+    .map(([, file, words]) => `${path}: ${file} has no "${words.trim()}"`);
+}
+
+const documents = ({ files }) => files.filter(({ path }) => path.endsWith('.md'));
+
 export default [
   ...PAGES.map((each) => ({
     name: `${each.path} is what the program prints`,
     check: (project) => checkPage(project, each),
   })),
+  {
+    name: 'documents name files and tests that exist',
+    check: (project) => documents(project).flatMap((file) => [...checkNames(file), ...checkCases(file)]),
+  },
   { name: 'the example configuration is one that loads', check: loadExample },
 ];

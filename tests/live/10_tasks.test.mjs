@@ -67,6 +67,7 @@ describe('a task', { skip: missing, timeout: 120000 }, () => {
   it('is waited for with progress, at most as long as asked', async () => {
     const ack = await client.submit('HOLD waiting\nSAY waited for');
     await env.model.held('waiting');
+    await client.poll(ack.operationId, (status) => status.status === 'running', 'running');
     const told = [];
     const present = await client.ok('codex_wait', { operation_id: ack.operationId, timeout_seconds: 1 }, {
       onprogress: (progress) => told.push(progress),

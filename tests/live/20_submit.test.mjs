@@ -60,6 +60,7 @@ describe('submitting again', { skip: missing, timeout: 120000 }, () => {
   it('the same prompt is refused while it is worked on, with the operation that does', async () => {
     const first = await client.submit('HOLD same\nSAY The Same');
     await env.model.held('same');
+    await client.poll(first.operationId, (status) => status.status === 'running', 'running');
     // Case and blanks do not make another prompt.
     const refused = await client.submitRefused('CODEX_DUPLICATE_PROMPT_ACTIVE', '  hold same\n\nsay   the same ');
     assert.equal(refused.operationId, first.operationId);

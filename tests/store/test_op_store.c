@@ -438,6 +438,7 @@ static void add_prompt(struct ccp_db *db, const char *id, const char *hash, cons
 	struct ccp_op op = db_op_row(id);
 
 	op.prompt_hash = (char *)hash;
+	op.prompt_shape = (char *)message;
 	op.prompt_guards = guards;
 	op.active = active;
 	op.status = active ? "queued" : "completed";
@@ -454,10 +455,27 @@ static int see_prompt(const char *id, const char *message, const char *keys, voi
 	return note(data, message);
 }
 
+static bool any_shape(const char *shape, void *data)
+{
+	return true;
+}
+
+static bool shape_is_not_m3(const char *shape, void *data)
+{
+	return !ccp_streq(shape, "m3");
+}
+
+static int see_one_prompt(const char *id, const char *message, const char *keys, void *data)
+{
+	see_prompt(id, message, keys, data);
+	return 1;
+}
+
 START_TEST(test_prompts)
 {
 	struct db_fixture f;
-	struct seen same = { 0 }, all = { 0 }, two = { 0 }, other = { 0 };
+	struct seen same = { 0 }, all = { 0 }, two = { 0 }, some = { 0 }, one = { 0 },
+		    other = { 0 };
 	_cleanup_op_ struct ccp_op done = { 0 };
 
 	db_setup(&f);
@@ -471,10 +489,14 @@ START_TEST(test_prompts)
 	ck_assert_str_eq(same.text, "a b");
 	OK(ccp_op_each_same_prompt(f.db, "t", "h", see_op, &other, &db_err));
 	ck_assert_str_eq(other.text, "");
-	OK(ccp_op_each_prompt(f.db, "new", 10, see_prompt, &all, &db_err));
+	OK(ccp_op_each_prompt(f.db, "new", 10, any_shape, see_prompt, &all, &db_err));
 	ck_assert_str_eq(all.text, "c m5 b m3 a m2");
-	OK(ccp_op_each_prompt(f.db, "new", 2, see_prompt, &two, &db_err));
+	OK(ccp_op_each_prompt(f.db, "new", 2, any_shape, see_prompt, &two, &db_err));
 	ck_assert_str_eq(two.text, "c m5 b m3");
+	OK(ccp_op_each_prompt(f.db, "new", 10, shape_is_not_m3, see_prompt, &some, &db_err));
+	ck_assert_str_eq(some.text, "c m5 a m2");
+	OK(ccp_op_each_prompt(f.db, "new", 10, any_shape, see_one_prompt, &one, &db_err));
+	ck_assert_str_eq(one.text, "c m5");
 	ck_assert_int_eq(ccp_op_find_completed_prompt(f.db, "/p", "h", &done, &db_err), 1);
 	ck_assert_str_eq(done.id, "done2");
 	db_done(&f);

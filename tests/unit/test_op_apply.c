@@ -574,14 +574,52 @@ START_TEST(test_crashes)
 	claim(&f);
 	thread_ready(&f, true);
 	op = read_op(&f);
-	ck_assert_int_eq(op.crash_count, 0);
+	ck_assert_int_eq(op.crash_count, 2);
 	ccp_op_done(&op);
-	step(&f, CCP_OP_WORKER_LOST, NULL, CCP_STEP_IS_LOOKING_UP);
-	step(&f, CCP_OP_WORKER_LOST, NULL, CCP_STEP_IS_LOOKING_UP);
-	step(&f, CCP_OP_WORKER_LOST, NULL, CCP_STEP_IS_FAILED);
+	/* It was sent: nobody can say that it failed. */
+	step(&f, CCP_OP_WORKER_LOST, NULL, CCP_STEP_IS_UNKNOWN);
 	op = read_op(&f);
 	ck_assert_str_eq(op.error_code, "CODEX_WORKER_CRASHED");
+	ck_assert_str_eq(op.reason, "worker_crashed");
 	ck_assert_int_eq(op.crash_count, 3);
+	ccp_op_done(&op);
+	done(&f);
+}
+END_TEST
+
+START_TEST(test_running_turn_ends_the_count)
+{
+	struct fixture f;
+	struct ccp_op op;
+
+	setup(&f);
+	claim(&f);
+	step(&f, CCP_OP_WORKER_LOST, NULL, CCP_STEP_IS_QUEUED);
+	claim(&f);
+	thread_ready(&f, true);
+	step(&f, CCP_OP_TURN_STARTED, NULL, CCP_STEP_IS_RUNNING);
+	op = read_op(&f);
+	ck_assert_int_eq(op.crash_count, 0);
+	ccp_op_done(&op);
+	done(&f);
+}
+END_TEST
+
+START_TEST(test_app_server_that_dies_of_it)
+{
+	struct fixture f;
+	struct ccp_op op;
+
+	setup(&f);
+	for (int i = 0; i < 2; i++) {
+		claim(&f);
+		step(&f, CCP_OP_CONNECTION_LOST, NULL, CCP_STEP_IS_QUEUED);
+	}
+	claim(&f);
+	step(&f, CCP_OP_CONNECTION_LOST, NULL, CCP_STEP_IS_FAILED);
+	op = read_op(&f);
+	ck_assert_str_eq(op.error_code, "CODEX_APP_SERVER_UNAVAILABLE");
+	ck_assert_int_eq(op.error_retryable, 1);
 	ccp_op_done(&op);
 	done(&f);
 }
@@ -590,4 +628,5 @@ END_TEST
 CCP_TEST_MAIN("op_apply", test_claim, test_whole_way, test_fence, test_unmatched, test_no_operation,
 	      test_queued, test_backoff_bounds, test_taken_over, test_reason, test_attempts_run_out,
 	      test_errors, test_success_clears_error, test_interrupt, test_forget_thread,
-	      test_keep_thread, test_power_loss, test_crashes)
+	      test_keep_thread, test_power_loss, test_crashes, test_running_turn_ends_the_count,
+	      test_app_server_that_dies_of_it)

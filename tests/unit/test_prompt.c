@@ -126,9 +126,25 @@ START_TEST(test_invalid_text)
 }
 END_TEST
 
+static void check_shapes(const struct ccp_prompt *prompt, const char *other, bool may_be_similar)
+{
+	_cleanup_(ccp_prompt_freep) struct ccp_prompt *b = NULL;
+
+	ck_assert_int_eq(ccp_prompt_new(other, &b, NULL), 1);
+	ck_assert_msg(ccp_prompt_may_be_similar(prompt, ccp_prompt_shape(b)) == may_be_similar,
+		      "%s", other);
+}
+
 static void check_similarity(const char *a, const char *b, double expected)
 {
-	double similarity = ccp_prompt_similarity(a, b);
+	_cleanup_(ccp_prompt_freep) struct ccp_prompt *prompt = NULL;
+	double similarity = 0;
+
+	if (ccp_prompt_new(a, &prompt, NULL) == 1)
+		similarity = ccp_prompt_similarity(prompt, b);
+	/* What is similar must not be lost by its shape. */
+	if (expected > 0)
+		check_shapes(prompt, b, true);
 
 	ck_assert_msg(fabs(similarity - expected) < 1e-9, "%.9f, not %.9f: %s", similarity,
 		      expected, a);
@@ -158,6 +174,21 @@ START_TEST(test_not_similar)
 	check_similarity("abcdefghijklmnopqrstuvwxyz0123456789abcdefghijklmnopqrstuvwxyz",
 			 "zyxwvutsrqponmlkjihgfedcba9876543210zyxwvutsrqponmlkjihgfedcba", 0);
 	check_similarity(MODULE("17"), MODULE("17") " and then do the same for all others", 0);
+}
+END_TEST
+
+START_TEST(test_shape)
+{
+	_cleanup_(ccp_prompt_freep) struct ccp_prompt *prompt = NULL;
+
+	ck_assert_int_eq(ccp_prompt_new(MODULE("17"), &prompt, NULL), 1);
+	ck_assert_uint_eq(strlen(ccp_prompt_shape(prompt)), CCP_PROMPT_SHAPE_SIZE - 1);
+	check_shapes(prompt, MODULE("17"), true);
+	check_shapes(prompt, MODULE("17") " and then do the same for all others", false);
+	check_shapes(prompt, "review the storage layer and say what could be made simpler there",
+		     false);
+	ck_assert(!ccp_prompt_may_be_similar(prompt, NULL));
+	ck_assert(!ccp_prompt_may_be_similar(prompt, "001"));
 }
 END_TEST
 
@@ -218,5 +249,5 @@ END_TEST
 
 CCP_TEST_MAIN("prompt", test_hash_is_of_the_normal_form, test_same, test_not_same,
 	      test_what_comes_with_it, test_message_cannot_pose_as_schema, test_invalid_text,
-	      test_similarity, test_not_similar, test_short_texts_are_never_similar,
+	      test_similarity, test_not_similar, test_shape, test_short_texts_are_never_similar,
 	      test_only_the_beginning_is_compared, test_bounded_work)

@@ -44,7 +44,9 @@
  * Environment
  * -----------
  * The configuration comes from the variables and the file described in docs/CONFIGURATION.md. The
- * library changes no signal disposition, no locale and no umask, and never prints.
+ * library changes no signal disposition, no locale and no umask, and never prints. A program
+ * ignores SIGPIPE, as libuv wants it: a worker or an app-server may die while something is written
+ * to it.
  */
 #ifndef CODEXCP_CODEXCP_H
 #define CODEXCP_CODEXCP_H
@@ -116,7 +118,8 @@ struct codexcp_options {
 CODEXCP_API int codexcp_open(const struct codexcp_options *options, struct codexcp **ret_cp,
 			     struct codexcp_error *err);
 
-/** Close a context. Unanswered calls are dropped. @param cp may be NULL */
+/** Close a context, not from inside a callback. Unanswered calls are dropped. @param cp may be
+ * NULL */
 CODEXCP_API void codexcp_close(struct codexcp *cp);
 
 /** Dispatch until codexcp_stop(), or, as a worker, until idle. @return 0, or why the worker
@@ -181,8 +184,8 @@ CODEXCP_API int codexcp_call(struct codexcp *cp, const char *tool, const json_t 
 /** Stop waiting for an answer: fn is not called any more. The operation is not touched. */
 CODEXCP_API void codexcp_cancel(struct codexcp_call *call);
 
-/** Answer every call that only waits (codex_wait) with the present state: the caller wants to
- * leave. */
+/** Answer every call that only waits (codex_wait) with the present state, from inside this call:
+ * the caller wants to leave. */
 CODEXCP_API void codexcp_finish_waiting(struct codexcp *cp);
 
 /** @return the number of calls that have no answer yet */
