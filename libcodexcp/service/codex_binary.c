@@ -130,15 +130,14 @@ static int resolve(const char *path, char **ret_path, struct codexcp_error *err)
 static int try_candidate(char *path, json_t **searched, char **ret_path, struct codexcp_error *err)
 {
 	_cleanup_free_ char *candidate = path;
-	int r;
 
 	if (!candidate)
 		return ccp_fail_oom(err);
 	ccp_json_append_new(searched, ccp_json_string(candidate, strlen(candidate)));
 	if (!is_executable(candidate))
 		return 0;
-	r = resolve(candidate, ret_path, err);
-	return r < 0 ? r : 1;
+	*ret_path = TAKE_PTR(candidate);
+	return 1;
 }
 
 /* Relative directories of the PATH mean another place for every process: they are left out. */
@@ -176,8 +175,8 @@ static int search_places(const char *const *environment, json_t **searched, char
 	return r;
 }
 
-int ccp_codex_binary_find(const char *configured, const char *const *environment, char **ret_path,
-			  struct codexcp_error *err)
+int ccp_codex_binary_locate(const char *configured, const char *const *environment,
+			    char **ret_path, struct codexcp_error *err)
 {
 	json_auto_t *searched = json_array();
 	int r;
@@ -187,7 +186,7 @@ int ccp_codex_binary_find(const char *configured, const char *const *environment
 	if (configured && !is_executable(configured))
 		return fail_path(err, configured, "is not an executable file");
 	if (configured)
-		return resolve(configured, ret_path, err);
+		return ccp_strdup_opt(configured, ret_path) ? 0 : ccp_fail_oom(err);
 	r = search_path(environment, &searched, ret_path, err);
 	if (r == 0)
 		r = search_places(environment, &searched, ret_path, err);
@@ -197,4 +196,13 @@ int ccp_codex_binary_find(const char *configured, const char *const *environment
 		 "there is no codex on the PATH or in the usual places; %s", HOW_TO);
 	ccp_error_add(err, "searched", TAKE_PTR(searched));
 	return CODEXCP_E_APP_SERVER_UNAVAILABLE;
+}
+
+int ccp_codex_binary_find(const char *configured, const char *const *environment, char **ret_path,
+			  struct codexcp_error *err)
+{
+	_cleanup_free_ char *located = NULL;
+	int r = ccp_codex_binary_locate(configured, environment, &located, err);
+
+	return r < 0 ? r : resolve(located, ret_path, err);
 }

@@ -88,6 +88,18 @@ static json_t *codex_binary_json(const struct codexcp *cp)
 	return binary;
 }
 
+/* The block, with the Codex that is found here: a client that no shell started has another PATH. */
+static json_t *environment_json(const struct codexcp *cp)
+{
+	json_t *block = ccp_config_environment_block(cp->config);
+	_cleanup_free_ char *path = NULL;
+
+	if (!cp->config->codex_binary_path &&
+	    ccp_codex_binary_locate(NULL, (const char *const *)cp->environment, &path, NULL) == 0)
+		ccp_json_set_str(&block, "CODEX_BINARY_PATH", path);
+	return block;
+}
+
 /* A turn could write to the state, when the state lies in a directory where turns may work. */
 json_t *ccp_context_warnings(const struct codexcp *cp, const struct ccp_roots *allowed)
 {
@@ -137,7 +149,7 @@ int codexcp_config_describe(struct codexcp *cp, json_t **ret_description, struct
 	ccp_json_set_new(&o, "codexBinary", codex_binary_json(cp));
 	ccp_json_set_new(&o, "options", options_json(config));
 	ccp_json_set_new(&o, "warnings", ccp_context_warnings(cp, &roots));
-	ccp_json_set_new(&o, "environment", ccp_config_environment_block(config));
+	ccp_json_set_new(&o, "environment", environment_json(cp));
 	if (!o)
 		return ccp_fail_oom(err);
 	*ret_description = o;
