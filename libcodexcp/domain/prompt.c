@@ -1,6 +1,5 @@
 #include "domain/prompt.h"
 
-#include <stdio.h>
 #include <string.h>
 #include <utf8proc.h>
 
@@ -14,21 +13,26 @@
 /* What is cut before normalisation, which may shorten a text: room for blanks that collapse. */
 #define RAW_CHARS (4 * COMPARED_CHARS)
 /* Two texts of one repeated letter take COMPARED_CHARS squared, ordinary ones a tenth of this. */
-#define STEPS_MAX 1000000
-#define BUCKETS   256
-#define WORD_BITS 64
-/* Hexadecimal, of a count up to COMPARED_CHARS. */
-#define SHAPE_DIGITS 3
+#define STEPS_MAX  1000000
+#define BUCKETS    256
+#define WORD_BITS  64
+#define LOOK_EVERY 16 /* characters: whether the rest can still do */
+/* Two printable digits hold a count up to COMPARED_CHARS. */
+#define SHAPE_BASE 64
+#define SHAPE_ZERO '0'
+
+static bool is_ascii_blank(utf8proc_int32_t c)
+{
+	return c == ' ' || (c >= '\t' && c <= '\r');
+}
 
 /* White_Space of the Unicode character database. */
 static bool is_blank(utf8proc_int32_t c)
 {
 	utf8proc_category_t category;
 
-	if ((c >= '\t' && c <= '\r') || c == ' ' || c == 0x85)
+	if (is_ascii_blank(c) || c == 0x85)
 		return true;
-	if (c < 0x80)
-		return false;
 	category = utf8proc_category(c);
 	return category == UTF8PROC_CATEGORY_ZS || category == UTF8PROC_CATEGORY_ZL ||
 	       category == UTF8PROC_CATEGORY_ZP;
@@ -62,18 +66,28 @@ static void collapse_blanks(char *text)
 /* ASCII needs no tables, which take ten times as long. 1, or 0 when there is more than ASCII. */
 static int normalise_ascii(const char *text, size_t len, char **ret_text, struct codexcp_error *err)
 {
-	_cleanup_free_ char *lower = malloc(len + 1);
+	_cleanup_free_ char *normal = malloc(len + 1);
+	char *out = normal;
+	bool gap = false;
 
-	if (!lower)
+	if (!normal)
 		return ccp_fail_oom(err);
 	for (size_t i = 0; i < len; i++) {
-		if ((unsigned char)text[i] >= 0x80)
+		const char c = text[i];
+
+		if ((unsigned char)c >= 0x80)
 			return 0;
-		lower[i] = text[i] >= 'A' && text[i] <= 'Z' ? (char)(text[i] | 0x20) : text[i];
+		if (is_ascii_blank(c)) {
+			gap = out > normal;
+			continue;
+		}
+		if (gap)
+			*out++ = ' ';
+		gap = false;
+		*out++ = c >= 'A' && c <= 'Z' ? (char)(c | 0x20) : c;
 	}
-	lower[len] = '\0';
-	collapse_blanks(lower);
-	*ret_text = TAKE_PTR(lower);
+	*out = '\0';
+	*ret_text = TAKE_PTR(normal);
 	return 1;
 }
 
@@ -185,15 +199,22 @@ static bool form_init(struct form *form, char *text)
 	return form->places;
 }
 
+static size_t count_zeros(const uint64_t *bits, size_t words)
+{
+	size_t n = 0;
+
+	for (size_t w = 0; w < words; w++)
+		n += (size_t)__builtin_popcountll(~bits[w]);
+	return n;
+}
+
 /*
- * The length of the longest common subsequence (of buckets), which nothing that is matched in
- * blocks exceeds. A bit of `gaps` falls where the subsequence grows; a word at a time, so it costs
- * little beside a match.
+ * Whether the longest common subsequence (of buckets), which nothing that is matched in blocks exceeds, is long
+ * enough. A bit of `gaps` falls where it grows; a word of them at a time, so this costs little beside a match.
  */
-static size_t longest_subsequence(const struct form *a, const struct chars *b)
+static bool may_match(const struct form *a, const struct chars *b)
 {
 	uint64_t gaps[(COMPARED_CHARS + WORD_BITS - 1) / WORD_BITS];
-	size_t n = 0;
 
 	memset(gaps, 0xff, a->words * sizeof(*gaps));
 	for (size_t j = 0; j < b->n; j++) {
@@ -208,10 +229,11 @@ static size_t longest_subsequence(const struct form *a, const struct chars *b)
 			gaps[w] = sum | (gaps[w] - hit);
 			carry = over;
 		}
+		if (j % LOOK_EVERY == 0 &&
+		    !is_similar(&a->chars, b, count_zeros(gaps, a->words) + b->n - j - 1))
+			return false;
 	}
-	for (size_t w = 0; w < a->words; w++)
-		n += (size_t)__builtin_popcountll(~gaps[w]);
-	return n;
+	return is_similar(&a->chars, b, count_zeros(gaps, a->words));
 }
 
 /*
@@ -317,7 +339,7 @@ static double compare(const struct form *a, const char *b_text)
 	struct matcher m;
 
 	decode(b_text, &b);
-	if (!is_similar(&a->chars, &b, longest_subsequence(a, &b)))
+	if (!may_match(a, &b))
 		return 0;
 	matcher_init(&m, &a->chars, &b);
 	match(&m, (struct range){ 0, a->chars.n, 0, b.n });
@@ -332,17 +354,22 @@ static int compare_words(const void *a, const void *b)
 /* The words of a normalised text in order, a blank between them. NULL when memory ran out. */
 static char *sort_words(const char *text)
 {
-	_cleanup_(ccp_strbuf_done) struct ccp_strbuf sb = CCP_STRBUF(SIZE_MAX);
 	char *words[COMPARED_CHARS / 2 + 1];
 	_cleanup_free_ char *copy = strdup(text);
+	char *sorted = copy ? malloc(strlen(copy) + 1) : NULL, *out = sorted;
 	size_t n = 0;
 
+	if (!sorted)
+		return NULL;
 	for (char *rest = copy, *word; (word = strsep(&rest, " "));)
 		words[n++] = word;
 	qsort(words, n, sizeof(words[0]), compare_words);
-	for (size_t i = 0; i < n; i++)
-		ccp_strbuf_appendf(&sb, i ? " %s" : "%s", words[i]);
-	return copy ? ccp_strbuf_take(&sb) : NULL;
+	for (size_t i = 0; i < n; i++) {
+		if (i)
+			*out++ = ' ';
+		out = stpcpy(out, words[i]);
+	}
+	return sorted;
 }
 
 /* What is compared of a text, NULL when that is too short (or memory ran out). */
@@ -375,14 +402,29 @@ void ccp_prompt_free(struct ccp_prompt *prompt)
 	free(prompt);
 }
 
+/* Small letters, digits and punctuation of ASCII have a count of their own. */
+static size_t shape_index(utf8proc_int32_t c)
+{
+	return (size_t)(((c >> 1) & 32) | (c & 31));
+}
+
 static void write_shape(const struct chars *chars, char shape[static CCP_PROMPT_SHAPE_SIZE])
 {
 	unsigned counts[CCP_PROMPT_SHAPE_COUNTS] = { 0 };
 
 	for (size_t i = 0; i < chars->n; i++)
-		counts[(size_t)chars->at[i] % CCP_PROMPT_SHAPE_COUNTS]++;
-	for (size_t i = 0; i < CCP_PROMPT_SHAPE_COUNTS; i++)
-		snprintf(shape + i * SHAPE_DIGITS, SHAPE_DIGITS + 1, "%03x", counts[i]);
+		counts[shape_index(chars->at[i])]++;
+	for (size_t i = 0; i < CCP_PROMPT_SHAPE_COUNTS; i++) {
+		*shape++ = (char)(SHAPE_ZERO + counts[i] / SHAPE_BASE);
+		*shape++ = (char)(SHAPE_ZERO + counts[i] % SHAPE_BASE);
+	}
+	*shape = '\0';
+}
+
+static unsigned shape_count(const char *shape, size_t i)
+{
+	return (unsigned)(shape[2 * i] - SHAPE_ZERO) * SHAPE_BASE +
+	       (unsigned)(shape[2 * i + 1] - SHAPE_ZERO);
 }
 
 int ccp_prompt_new(const char *text, struct ccp_prompt **ret_prompt, struct codexcp_error *err)
@@ -404,18 +446,6 @@ int ccp_prompt_new(const char *text, struct ccp_prompt **ret_prompt, struct code
 const char *ccp_prompt_shape(const struct ccp_prompt *prompt)
 {
 	return prompt->shape;
-}
-
-static unsigned digit(char c)
-{
-	return c <= '9' ? (unsigned)(c - '0') : (unsigned)(c - 'a') + 10;
-}
-
-static unsigned shape_count(const char *shape, size_t i)
-{
-	const char *text = shape + i * SHAPE_DIGITS;
-
-	return digit(text[0]) << 8 | digit(text[1]) << 4 | digit(text[2]);
 }
 
 bool ccp_prompt_may_be_similar(const struct ccp_prompt *prompt, const char *shape)

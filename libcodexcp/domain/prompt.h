@@ -32,8 +32,8 @@ CCP_DEFINE_CLEANUP(struct ccp_prompt, ccp_prompt_free);
  * Its letters, counted without regard to their order: stored beside it, and enough to see of nearly
  * every other prompt that it cannot be similar, without reading that one's text. False is certain.
  */
-#define CCP_PROMPT_SHAPE_COUNTS 32
-#define CCP_PROMPT_SHAPE_SIZE   (3 * CCP_PROMPT_SHAPE_COUNTS + 1)
+#define CCP_PROMPT_SHAPE_COUNTS 64
+#define CCP_PROMPT_SHAPE_SIZE   (2 * CCP_PROMPT_SHAPE_COUNTS + 1)
 const char *ccp_prompt_shape(const struct ccp_prompt *prompt);
 bool ccp_prompt_may_be_similar(const struct ccp_prompt *prompt, const char *shape);
 

@@ -1,8 +1,9 @@
 // What a client waits for at the front end, with nothing executed: start, tools/list, submit, status poll; and the last
 // two with large stores behind them.
 
-import { rmSync } from 'node:fs';
+import { readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { testsDir } from '../support/codex_env.mjs';
 import { makePlace } from './places.mjs';
 import { CommitFloor, Latency, Rounds, store } from './programs.mjs';
 
@@ -14,15 +15,12 @@ const call = (name, args) => ({ method: 'tools/call', params: { name, arguments:
 const poll = call('codex_get_operation_status', { operation_id: 'running-0' });
 const times = (count, request) => Array.from({ length: count }, () => request);
 
-const WORDS = 'check the module and report every function test of which fails with error parser cache index write'.split(' ');
-let promptNumber = 0;
+// What people write is made of many words: those of a page of our own.
+const WORDS = [...new Set(readFileSync(join(testsDir, '..', 'docs', 'ARCHITECTURE.md'), 'utf8').toLowerCase().match(/[a-z]{2,15}/g))];
+const PROMPT_WORDS = 60;
 
-// Prompts of one kind that are never nearly the same.
-function prompt() {
-  const words = [`${++promptNumber}`];
-  for (let i = 0; i < 60; i++) words.push(WORDS[Math.floor(Math.random() * WORDS.length)] + Math.floor(Math.random() * 10));
-  return words.join(' ');
-}
+const randomWord = () => WORDS[Math.floor(Math.random() * WORDS.length)];
+const prompt = () => Array.from({ length: PROMPT_WORDS }, randomWord).join(' ');
 
 const submit = (cwd) => call('codex_submit_task', { operation_type: 'start_chat', cwd, message: prompt() });
 const submits = (count, cwd) => Array.from({ length: count }, () => submit(cwd));
@@ -79,7 +77,7 @@ async function openStore(context, name, round = 0) {
   const { total, running, queued } = STORES[name];
   const place = makePlace(context.root, `${name}-${round}`, { env: { CODEX_MCP_EXECUTION_MODE: 'client' } });
   const [project] = place.projects;
-  store(context.dir, 'fill', place.stateDb, total, running, queued, project);
+  store(context.dir, 'fill', place.stateDb, total, running, queued, project, context.words);
   store(context.dir, 'checkpoint', place.stateDb);
   const latency = new Latency({ ...context, env: place.env, cwd: place.dir });
   await latency.ask([initialize]);
@@ -137,7 +135,9 @@ function storeRows(figures, verb) {
 export async function frontEndFigures(context) {
   const { start, empty } = await measureStart(context);
   const tools = await measureTools(context);
-  const { figures, commit, rowBytes } = await measureStores(context);
+  const words = join(context.root, 'words');
+  writeFileSync(words, `${WORDS.join('\n')}\n`);
+  const { figures, commit, rowBytes } = await measureStores({ ...context, words });
   return [
     { name: 'spawn to initialize answer', value: msOf(start), floor: msOf(empty), unit: 'ms', limit: { ratio: 8 },
       against: 'spawning an empty C program', ...counted(start) },

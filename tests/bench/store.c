@@ -1,8 +1,9 @@
 /*
  * State databases for measurements, through the library's own store layer.
  *
- *	bench-store fill FILE TOTAL RUNNING QUEUED DIR
- *		as many operations, all of the project DIR; the first that runs is "running-0"
+ *	bench-store fill FILE TOTAL RUNNING QUEUED DIR WORDS
+ *		as many operations, all of the project DIR, their texts made of the words in the
+ *		file WORDS; the first that runs is "running-0"
  *	bench-store row-size FILE
  *		prints the bytes of the columns of the operation that was submitted last
  *	bench-store checkpoint FILE
@@ -26,6 +27,7 @@
 #define PROMPT_WORDS  60
 #define REPORT_WORDS  150
 #define PROGRESS_ROWS 4
+#define WORDS_MAX     4096
 
 struct fill {
 	struct ccp_db *db;
@@ -33,6 +35,8 @@ struct fill {
 	int total, running, queued;
 	int64_t now_ms;
 	uint32_t random;
+	char words[WORDS_MAX][16];
+	int n_words;
 };
 
 static int fail(const struct codexcp_error *err)
@@ -41,22 +45,28 @@ static int fail(const struct codexcp_error *err)
 	return EXIT_FAILURE;
 }
 
-/* Deterministic words: prompts that are alike in kind and never the same. */
+/* Deterministic: prompts that are alike in kind and never the same. */
 static void write_words(struct fill *fill, char *text, size_t size, int n)
 {
-	static const char *const words[] = { "check", "the",      "module", "and",    "report",
-					     "every", "function", "test",   "of",     "which",
-					     "fails", "with",     "error",  "parser", "cache",
-					     "index", "write",    "reads",  "table",  "queue",
-					     "lock",  "after",    "before", "each" };
 	size_t len = 0;
 
 	for (int i = 0; i < n; i++) {
 		fill->random = fill->random * 1664525u + 1013904223u;
-		len += (size_t)snprintf(text + len, size - len, "%s%s%u", i ? " " : "",
-					words[(fill->random >> 8) % CCP_ARRAY_SIZE(words)],
-					(fill->random >> 20) % 10);
+		len += (size_t)snprintf(text + len, size - len, "%s%s", i ? " " : "",
+					fill->words[(fill->random >> 8) % (unsigned)fill->n_words]);
 	}
+}
+
+/* One a line. */
+static void read_words(struct fill *fill, const char *path)
+{
+	FILE *in = fopen(path, "re");
+
+	while (in && fill->n_words < WORDS_MAX &&
+	       fscanf(in, "%15s", fill->words[fill->n_words]) == 1)
+		fill->n_words++;
+	if (in)
+		fclose(in);
 }
 
 static int put_turn(struct fill *fill, const struct ccp_op *op, struct codexcp_error *err)
@@ -187,12 +197,17 @@ static int put_operation(struct fill *fill, int i, struct codexcp_error *err)
 static int fill_store(const char *path, char **args)
 {
 	_cleanup_error_ struct codexcp_error err = { 0 };
-	struct fill fill = { .total = atoi(args[0]),
-			     .running = atoi(args[1]),
-			     .queued = atoi(args[2]),
-			     .dir = args[3],
-			     .now_ms = ccp_clock_wall(ccp_clock_system()) };
+	static struct fill fill;
 	int r = ccp_db_open(path, CCP_DB_WRITE, &fill.db, &err);
+
+	fill.total = atoi(args[0]);
+	fill.running = atoi(args[1]);
+	fill.queued = atoi(args[2]);
+	fill.dir = args[3];
+	fill.now_ms = ccp_clock_wall(ccp_clock_system());
+	read_words(&fill, args[4]);
+	if (!fill.n_words)
+		r = ccp_fail(&err, CODEXCP_E_INVALID_ARGUMENT, "%s: no words", args[4]);
 
 	if (r == 0)
 		r = ccp_db_begin(fill.db, &err);
@@ -245,13 +260,14 @@ static int with_database(const char *path, int (*fn)(sqlite3 *db))
 
 int main(int argc, char **argv)
 {
-	if (argc == 7 && strcmp(argv[1], "fill") == 0)
+	if (argc == 8 && strcmp(argv[1], "fill") == 0)
 		return fill_store(argv[2], argv + 3);
 	if (argc == 3 && strcmp(argv[1], "row-size") == 0)
 		return with_database(argv[2], row_size);
 	if (argc == 3 && strcmp(argv[1], "checkpoint") == 0)
 		return with_database(argv[2], checkpoint);
-	fprintf(stderr, "usage: bench-store fill FILE TOTAL RUNNING QUEUED DIR | row-size FILE | "
-			"checkpoint FILE\n");
+	fprintf(stderr,
+		"usage: bench-store fill FILE TOTAL RUNNING QUEUED DIR WORDS | row-size FILE | "
+		"checkpoint FILE\n");
 	return EXIT_FAILURE;
 }

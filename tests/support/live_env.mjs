@@ -230,7 +230,9 @@ export class LiveEnv {
     await this.stopWorker().finally(async () => {
       for (const { pid } of this.appServers()) await killAndSee(pid);
       await this.model.stop();
+      const log = this.workerLog();
       removeDir(this.dir);
+      assert.doesNotMatch(log, /Sanitizer|runtime error/);
     });
   }
 }
