@@ -14,6 +14,8 @@ struct ccp_codex_version {
 
 /* X(name, what users call it, minor version of 0.x that brought it, minor that removed it or 0) */
 #define CCP_CODEX_FEATURES(X)                                                                      \
+	X(UNIQUE_TURN_IDS, "turn ids that are unique in a thread", 115, 0)                         \
+	X(TURN_OUTCOMES, "how a turn ended, in a thread's history", 115, 0)                        \
 	X(TURN_STEER, "turn/steer", 115, 0)                                                        \
 	X(TURNS_LIST, "thread/turns/list", 130, 0)                                                 \
 	X(UNIX_LISTEN, "app-server --listen unix://", 130, 0)                                      \

@@ -78,18 +78,30 @@ static void set_error(json_t **obj, const struct ccp_op *op)
 	ccp_json_set_new(obj, "error", error);
 }
 
-static void set_asked(json_t **obj, const struct ccp_op *op)
+/* While it is polled: without what stands in `effective` as well or can wait for the end. */
+static bool is_brief(const struct ccp_op *op, const struct ccp_view *view)
 {
-	json_t *asked = json_object(), *effective = json_object();
+	return op->active && !view->full;
+}
+
+static void set_requested(json_t **obj, const struct ccp_op *op)
+{
+	json_t *asked = json_object();
 
 	ccp_json_set_str(&asked, "sandbox", op->sandbox);
 	ccp_json_set_str(&asked, "approvalPolicy", op->approval);
 	ccp_json_set_str(&asked, "model", op->model);
+	ccp_json_set_new(obj, "requested", asked);
+}
+
+static void set_effective(json_t **obj, const struct ccp_op *op)
+{
+	json_t *effective = json_object();
+
 	ccp_json_set_str(&effective, "sandbox", op->sandbox ? op->sandbox : op->effective_sandbox);
 	ccp_json_set_str(&effective, "approvalPolicy",
 			 op->approval ? op->approval : op->effective_approval);
 	ccp_json_set_str(&effective, "model", op->model ? op->model : op->effective_model);
-	ccp_json_set_new(obj, "requested", asked);
 	ccp_json_set_new(obj, "effective", effective);
 }
 
@@ -187,7 +199,7 @@ static int set_turn(json_t **obj, struct ccp_db *db, const struct ccp_op *op,
 	/* A report is the newest message: no need to show it twice. */
 	if (r == 1 && (view->full || !completed))
 		r = ccp_view_messages(obj, db, &turn, view, err);
-	if (r >= 0 && turn.turn_id)
+	if (r >= 0 && turn.turn_id && !is_brief(op, view))
 		ccp_view_usage(obj, &turn);
 	if (r >= 0 && completed)
 		r = ccp_view_report(obj, db, op->thread_id, op->turn_id, view, err);
@@ -214,7 +226,9 @@ json_t *ccp_op_view(struct ccp_db *db, const struct ccp_clock *clock, const stru
 	ccp_json_set_time(&obj, "completedAt", op->completed_at);
 	ccp_json_set_time(&obj, "interruptRequestedAt", op->interrupt_at);
 	ccp_json_set_int(&obj, "attemptCount", op->attempt);
-	set_asked(&obj, op);
+	set_effective(&obj, op);
+	if (!is_brief(op, view))
+		set_requested(&obj, op);
 	set_error(&obj, op);
 	if (view->full)
 		set_full_only(&obj, op, ccp_clock_wall(clock));

@@ -209,8 +209,9 @@ static size_t count_zeros(const uint64_t *bits, size_t words)
 }
 
 /*
- * Whether the longest common subsequence (of buckets), which nothing that is matched in blocks exceeds, is long
- * enough. A bit of `gaps` falls where it grows; a word of them at a time, so this costs little beside a match.
+ * Whether the longest common subsequence (of buckets), which nothing that is matched in blocks
+ * exceeds, is long enough. A bit of `gaps` falls where it grows; a word of them at a time, so this
+ * costs little beside a match.
  */
 static bool may_match(const struct form *a, const struct chars *b)
 {
@@ -355,11 +356,11 @@ static int compare_words(const void *a, const void *b)
 static char *sort_words(const char *text)
 {
 	char *words[COMPARED_CHARS / 2 + 1];
-	_cleanup_free_ char *copy = strdup(text);
-	char *sorted = copy ? malloc(strlen(copy) + 1) : NULL, *out = sorted;
+	_cleanup_free_ char *copy = strdup(text), *sorted = strdup(text);
+	char *out = sorted;
 	size_t n = 0;
 
-	if (!sorted)
+	if (!copy || !sorted)
 		return NULL;
 	for (char *rest = copy, *word; (word = strsep(&rest, " "));)
 		words[n++] = word;
@@ -369,7 +370,7 @@ static char *sort_words(const char *text)
 			*out++ = ' ';
 		out = stpcpy(out, words[i]);
 	}
-	return sorted;
+	return TAKE_PTR(sorted);
 }
 
 /* What is compared of a text, NULL when that is too short (or memory ran out). */

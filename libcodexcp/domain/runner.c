@@ -8,6 +8,7 @@
 #include "base/log.h"
 #include "base/str.h"
 #include "domain/runner_internal.h"
+#include "domain/turn_id.h"
 
 /* Streaming progress reaches the disk at most this late. */
 #define FLUSH_MS      100
@@ -126,6 +127,8 @@ struct apply_job {
 	char op_id[CCP_ID_SIZE];
 	enum ccp_op_event event;
 	struct ccp_op_change change;
+	/* What no JSON holds: copies. */
+	char turn_id[CCP_TURN_ID_SIZE], instance[CCP_ID_SIZE];
 	struct codexcp_error error;
 	json_t *keep;
 	struct ccp_op_outcome outcome;
@@ -148,8 +151,13 @@ static void start_app_server(struct ccp_runner *runner)
 
 static void carry_out(struct ccp_live *live, unsigned effects)
 {
-	if (effects & CCP_EFFECT_START_APP_SERVER)
+	if (effects & CCP_EFFECT_START_APP_SERVER) {
 		start_app_server(live->runner);
+		/* It came up while the claim waited for the database: nobody tells us again. */
+		if (ccp_appserver_state(live->runner->as) == CCP_APPSERVER_READY)
+			ccp_runner_apply(live->runner, live->op.id, CCP_OP_APP_SERVER_READY, NULL,
+					 NULL);
+	}
 	if (effects & CCP_EFFECT_SEND_THREAD)
 		ccp_send_thread(live);
 	if (effects & CCP_EFFECT_SEND_TURN)
@@ -244,6 +252,25 @@ static void apply_done(const struct codexcp_error *err, void *data)
 	job_free(job);
 }
 
+static const char *keep_text(const char *text, char *out, size_t size)
+{
+	if (text)
+		snprintf(out, size, "%s", text);
+	return text ? out : NULL;
+}
+
+static void keep_change(struct apply_job *job, const struct ccp_op_change *change, json_t *keep)
+{
+	job->change = *change;
+	job->keep = json_incref(keep);
+	job->change.turn_id = keep_text(change->turn_id, job->turn_id, sizeof(job->turn_id));
+	job->change.instance = keep_text(change->instance, job->instance, sizeof(job->instance));
+	if (change->error) {
+		ccp_fail_copy(&job->error, change->error);
+		job->change.error = &job->error;
+	}
+}
+
 void ccp_runner_apply(struct ccp_runner *runner, const char *op_id, enum ccp_op_event event,
 		      const struct ccp_op_change *change, json_t *keep)
 {
@@ -259,12 +286,7 @@ void ccp_runner_apply(struct ccp_runner *runner, const char *op_id, enum ccp_op_
 	snprintf(job->op_id, sizeof(job->op_id), "%s", op_id);
 	job->event = event;
 	if (change)
-		job->change = *change;
-	job->keep = json_incref(keep);
-	if (change && change->error) {
-		ccp_fail_copy(&job->error, change->error);
-		job->change.error = &job->error;
-	}
+		keep_change(job, change, keep);
 	if (ccp_txq_add(runner->options.txq, apply_tx, apply_done, job, FOR_EVER, &err) < 0) {
 		ccp_runner_trouble("an event was not recorded", op_id, &err);
 		job_free(job);

@@ -10,6 +10,7 @@
 #include "base/sha256.h"
 #include "base/str.h"
 #include "domain/runner_internal.h"
+#include "domain/turn_id.h"
 #include "store/journal_store.h"
 
 /* After app-server has gone, it is started again this much later at the earliest. */
@@ -110,7 +111,7 @@ void ccp_turn_known(struct ccp_live *live)
 	if (!params || !live->op.turn_id)
 		return;
 	ccp_event_parse("turn/completed", params, &event);
-	if (ccp_streq(event.turn_id, live->op.turn_id))
+	if (ccp_turn_id_is(live->op.turn_id, event.turn_id))
 		turn_completed(live, &event);
 }
 
@@ -126,7 +127,7 @@ static void on_notification(const char *method, json_t *params, void *data)
 		return;
 	/* Another turn of the thread (a continuation that Codex began, somebody else's) is not
 	 * ours. */
-	if (event.turn_id && live->op.turn_id && !ccp_streq(event.turn_id, live->op.turn_id))
+	if (event.turn_id && live->op.turn_id && !ccp_turn_id_is(live->op.turn_id, event.turn_id))
 		return;
 	if (ccp_track_event(live->track, &event, ccp_runner_now(runner), NULL) < 0)
 		ccp_log(CCP_LOG_ERROR, "progress was lost", "operation", live->op.id, NULL);

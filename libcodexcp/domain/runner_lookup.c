@@ -7,6 +7,7 @@
 #include "base/json.h"
 #include "base/str.h"
 #include "domain/runner_internal.h"
+#include "domain/turn_id.h"
 
 #define AGAIN_MS     1000
 #define ELSEWHERE_MS 5000
@@ -37,6 +38,7 @@ static bool find_turn(const struct ccp_live *live, json_t *turns, struct ccp_tur
 {
 	const struct ccp_codex_version *version = &ccp_appserver_info(live->runner->as)->version;
 	bool marked = ccp_codex_has(version, CCP_CODEX_CLIENT_MESSAGE_ID);
+	bool unique = ccp_codex_has(version, CCP_CODEX_UNIQUE_TURN_IDS);
 	json_t *value;
 	size_t i;
 
@@ -44,7 +46,7 @@ static bool find_turn(const struct ccp_live *live, json_t *turns, struct ccp_tur
 		if (ccp_turn_parse(value, ret_turn) < 0)
 			continue;
 		if (ccp_turn_has_client_id(ret_turn, live->op.id) ||
-		    (live->op.turn_id && ccp_streq(ret_turn->id, live->op.turn_id)) ||
+		    (unique && ccp_turn_id_is(live->op.turn_id, ret_turn->id)) ||
 		    (!marked && (int64_t)i == live->op.baseline_count))
 			return true;
 	}
@@ -76,23 +78,40 @@ static void absent(struct ccp_live *live, enum ccp_instance_fate fate)
 			 &change, NULL);
 }
 
+/* Old versions call every turn of a thread's history completed. */
+static void outcome_not_told(struct ccp_live *live)
+{
+	_cleanup_error_ struct codexcp_error err = { 0 };
+	const struct ccp_op_change change = { .error = &err };
+
+	ccp_fail(&err, CODEXCP_E_UNSUPPORTED_BY_CODEX_VERSION,
+		 "the turn began, and this Codex version does not record how it ended");
+	ccp_runner_apply(live->runner, live->op.id, CCP_OP_REFUSED, &change, NULL);
+}
+
 static void found(struct ccp_live *live, const struct ccp_turn *turn, json_t *keep)
 {
-	struct ccp_op_change change = {
-		.turn_id = turn->id,
-		.instance = ccp_appserver_info(live->runner->as)->instance,
+	const struct ccp_appserver_info *info = ccp_appserver_info(live->runner->as);
+	char kept[CCP_TURN_ID_SIZE];
+	const struct ccp_op_change change = {
+		.turn_id = ccp_turn_id_keep(&info->version, turn->id, live->op.id, kept),
+		.instance = info->instance,
 	};
 
 	if (ccp_streq(turn->status, "inProgress")) {
-		if (!is_lost(live))
-			return;
-		ccp_runner_apply(live->runner, live->op.id, CCP_OP_TURN_STARTED, &change, keep);
+		if (is_lost(live))
+			ccp_runner_apply(live->runner, live->op.id, CCP_OP_TURN_STARTED, &change,
+					 keep);
 		return;
 	}
-	(void)ccp_track_set_turn(live->track, live->op.thread_id, turn->id, change.instance,
+	if (!ccp_codex_has(&info->version, CCP_CODEX_TURN_OUTCOMES)) {
+		outcome_not_told(live);
+		return;
+	}
+	(void)ccp_track_set_turn(live->track, live->op.thread_id, change.turn_id, change.instance,
 				 ccp_runner_now(live->runner), NULL);
 	(void)ccp_track_turn(live->track, turn, ccp_runner_now(live->runner), NULL);
-	ccp_turn_ended(live, turn->id, turn->status, turn->error, keep);
+	ccp_turn_ended(live, change.turn_id, turn->status, turn->error, keep);
 }
 
 /* A history that is empty stays so when the process that was to write it is dead. */

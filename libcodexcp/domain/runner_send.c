@@ -11,6 +11,7 @@
 #include "domain/ceiling.h"
 #include "domain/project.h"
 #include "domain/runner_internal.h"
+#include "domain/turn_id.h"
 
 #define INTERRUPT_TIMEOUT_MS     30000
 #define SMALL_REQUEST_TIMEOUT_MS 10000
@@ -247,17 +248,21 @@ static void on_turn_started(json_t *result, const struct codexcp_error *err, voi
 {
 	struct ccp_send *send = data;
 	_cleanup_error_ struct codexcp_error bad = { 0 };
+	const struct ccp_appserver_info *info = ccp_appserver_info(send->runner->as);
+	const char *turn_id = NULL;
+	char kept[CCP_TURN_ID_SIZE];
 	struct ccp_op_change change = {
 		.epoch = send->epoch,
 		.attempt = send->attempt,
-		.instance = ccp_appserver_info(send->runner->as)->instance,
+		.instance = info->instance,
 	};
 
-	if (!err && ccp_turn_start_parse(result, &change.turn_id, &bad) < 0)
+	if (!err && ccp_turn_start_parse(result, &turn_id, &bad) < 0)
 		err = &bad;
 	if (err) {
 		request_failed(send, err);
 	} else {
+		change.turn_id = ccp_turn_id_keep(&info->version, turn_id, send->op_id, kept);
 		ccp_runner_apply(send->runner, send->op_id, CCP_OP_TURN_STARTED, &change, result);
 		name_thread(ccp_live_find(send->runner, send->op_id));
 	}
@@ -360,7 +365,9 @@ void ccp_send_interrupt(struct ccp_live *live, ccp_interrupt_fn fn, void *fn_dat
 {
 	_cleanup_error_ struct codexcp_error err = { 0 };
 	struct ccp_send *send = NULL;
-	json_t *params = ccp_turn_interrupt_params(live->op.thread_id, live->op.turn_id);
+	char turn_id[CCP_TURN_ID_SIZE];
+	json_t *params = ccp_turn_interrupt_params(live->op.thread_id,
+						   ccp_turn_id_codex(live->op.turn_id, turn_id));
 
 	if (ccp_send_start(live, "turn/interrupt", params, INTERRUPT_TIMEOUT_MS, on_interrupted,
 			   &send, &err) < 0) {

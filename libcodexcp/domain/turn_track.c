@@ -149,14 +149,14 @@ static void add_live(struct ccp_track *track, const char *item_id, const char *t
 	track->turn_dirty = true;
 }
 
-/* turn_id NULL: the track's turn. */
+/* `turn_id`, which may be NULL, counts until the track's own is known. */
 static int add_message(struct ccp_track *track, const char *turn_id, const json_t *item,
 		       const char *role, int64_t now, struct codexcp_error *err)
 {
 	const char *text = ccp_item_text(item), *id = ccp_json_str(item, "id");
 	struct ccp_message message = { .created_at = now };
 
-	turn_id = turn_id ? turn_id : track->turn.turn_id;
+	turn_id = track->turn.turn_id ? track->turn.turn_id : turn_id;
 	if (!text || !*text || !turn_id || !track->turn.thread_id)
 		return 0;
 	if (!ccp_strdup_opt(track->turn.thread_id, &message.thread_id) ||

@@ -96,6 +96,18 @@ struct progress_list {
 	json_t *events;
 };
 
+/* A short view has no room for how to read on. */
+static void set_progress_text(json_t **event, const struct ccp_journal_row *row,
+			      const struct ccp_view *view)
+{
+	struct slice slice = slice_text(row->text, 0, view->progress_max_chars);
+
+	if (view->full)
+		set_slice(event, "text", slice, row->thread_id, row->turn_id, 0);
+	else
+		ccp_json_set_new(event, "text", slice.text);
+}
+
 static int add_progress(const struct ccp_journal_row *row, void *data)
 {
 	struct progress_list *list = data;
@@ -106,8 +118,7 @@ static int add_progress(const struct ccp_journal_row *row, void *data)
 	if (!ccp_streq(row->severity, "info"))
 		ccp_json_set_str(&event, "severity", row->severity);
 	if (row->text)
-		set_slice(&event, "text", slice_text(row->text, 0, list->view->progress_max_chars),
-			  row->thread_id, row->turn_id, 0);
+		set_progress_text(&event, row, list->view);
 	if (list->view->full) {
 		json_auto_t *metadata = NULL;
 

@@ -63,7 +63,7 @@ struct ccp_view ccp_compact_view(void)
 	return (struct ccp_view){ .last_messages = 1,
 				  .message_max_chars = MESSAGE_MAX_CHARS,
 				  .progress_events = 10,
-				  .progress_max_chars = 300 };
+				  .progress_max_chars = 90 };
 }
 
 static struct ccp_view view_of(const struct view_args *args, bool full)

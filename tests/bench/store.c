@@ -9,6 +9,7 @@
  *	bench-store checkpoint FILE
  *		moves the write-ahead log into the file
  */
+#include <assert.h>
 #include <limits.h>
 #include <sqlite3.h>
 #include <stdio.h>
@@ -50,6 +51,7 @@ static void write_words(struct fill *fill, char *text, size_t size, int n)
 {
 	size_t len = 0;
 
+	assert(fill->n_words > 0);
 	for (int i = 0; i < n; i++) {
 		fill->random = fill->random * 1664525u + 1013904223u;
 		len += (size_t)snprintf(text + len, size - len, "%s%s", i ? " " : "",
@@ -58,7 +60,7 @@ static void write_words(struct fill *fill, char *text, size_t size, int n)
 }
 
 /* One a line. */
-static void read_words(struct fill *fill, const char *path)
+static bool read_words(struct fill *fill, const char *path)
 {
 	FILE *in = fopen(path, "re");
 
@@ -67,6 +69,7 @@ static void read_words(struct fill *fill, const char *path)
 		fill->n_words++;
 	if (in)
 		fclose(in);
+	return fill->n_words > 0;
 }
 
 static int put_turn(struct fill *fill, const struct ccp_op *op, struct codexcp_error *err)
@@ -196,19 +199,20 @@ static int put_operation(struct fill *fill, int i, struct codexcp_error *err)
 
 static int fill_store(const char *path, char **args)
 {
-	_cleanup_error_ struct codexcp_error err = { 0 };
 	static struct fill fill;
-	int r = ccp_db_open(path, CCP_DB_WRITE, &fill.db, &err);
+	_cleanup_error_ struct codexcp_error err = { 0 };
+	int r;
 
 	fill.total = atoi(args[0]);
 	fill.running = atoi(args[1]);
 	fill.queued = atoi(args[2]);
 	fill.dir = args[3];
 	fill.now_ms = ccp_clock_wall(ccp_clock_system());
-	read_words(&fill, args[4]);
-	if (!fill.n_words)
-		r = ccp_fail(&err, CODEXCP_E_INVALID_ARGUMENT, "%s: no words", args[4]);
-
+	if (!read_words(&fill, args[4])) {
+		fprintf(stderr, "bench-store: %s: no words\n", args[4]);
+		return EXIT_FAILURE;
+	}
+	r = ccp_db_open(path, CCP_DB_WRITE, &fill.db, &err);
 	if (r == 0)
 		r = ccp_db_begin(fill.db, &err);
 	for (int i = 0; r == 0 && i < fill.total; i++)

@@ -68,19 +68,19 @@ const tasksOf = (stack, round) => Array.from({ length: TASKS }, (_, i) => ({
   message: `Round ${round}, task ${i}.\nWAIT ${TURN_MS}\nSAY done ${i}`,
 }));
 
-// The largest compact status of an operation that runs a command, streams, and waits.
+const POLL_MS = 5;
+
+// The largest compact status of an operation that runs commands, streams, and waits.
 async function measureRunning(stack, model) {
   const operation = await stack.submit(stack.place.projects[0], 'RUN echo one\nRUN echo two\nRUN echo three\nSTREAM 8000 40 25\nHOLD bytes');
+  const held = model.held('bytes').then(() => true);
   let bytes = 0;
   let polls = 0;
-  let held = false;
-  const holding = model.held('bytes').then(() => { held = true; });
   for (let last = false; !last; polls++) {
-    last = held;
+    last = await Promise.race([held, new Promise((resume) => setTimeout(resume, POLL_MS, false))]);
     const status = await stack.status(operation);
     if (status.status === 'running') bytes = Math.max(bytes, Buffer.byteLength(JSON.stringify(status)));
   }
-  await holding;
   await model.release('bytes');
   await stack.completed(operation);
   return { bytes, polls };

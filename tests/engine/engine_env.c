@@ -184,7 +184,7 @@ json_t *env_call_fails(struct codexcp *cp, const char *tool, json_t *arguments, 
 	return answer;
 }
 
-static void take_answer(json_t *payload, bool ok, void *data)
+void env_take_answer(json_t *payload, bool ok, void *data)
 {
 	struct env_answer *answer = data;
 
@@ -210,7 +210,8 @@ struct codexcp_call *env_ask(struct codexcp *cp, const char *tool, json_t *argum
 
 	*answer = (struct env_answer){ 0 };
 	ck_assert_int_eq(
-		codexcp_call(cp, tool, arguments, &options, take_answer, answer, &call, NULL), 0);
+		codexcp_call(cp, tool, arguments, &options, env_take_answer, answer, &call, NULL),
+		0);
 	json_decref(arguments);
 	return call;
 }

@@ -67,6 +67,8 @@ struct env_answer {
 };
 struct codexcp_call *env_ask(struct codexcp *cp, const char *tool, json_t *arguments,
 			     struct env_answer *answer);
+/* For codexcp_call() itself; its data is the answer. */
+void env_take_answer(json_t *payload, bool ok, void *data);
 /* Drives until it is there; borrowed. */
 json_t *env_answered(struct engine_env *e, struct env_answer *answer);
 void env_answer_done(struct env_answer *answer);

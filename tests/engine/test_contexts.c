@@ -284,7 +284,7 @@ START_TEST(test_recursion)
 	struct codexcp *cp;
 	struct env_answer answer = { 0 };
 	_cleanup_free_ char *op = NULL;
-	json_auto_t *status = NULL, *arguments = NULL, *reading = NULL;
+	json_auto_t *status = NULL, *reading = NULL;
 	json_t *error;
 
 	env_setup(&e);

@@ -15,10 +15,10 @@ static bool is_noted(const struct engine_env *e, const char *text)
 }
 
 /* A task while app-server follows this script. */
-static char *run_script(struct engine_env *e, const char *script)
+static void run_script(struct engine_env *e, const char *script)
 {
 	struct codexcp *cp;
-	char *op;
+	_cleanup_free_ char *op = NULL;
 
 	env_setup(e);
 	env_set(e, "CCP_FAKE_TURN_MS", "-1");
@@ -28,22 +28,21 @@ static char *run_script(struct engine_env *e, const char *script)
 	env_ends(e, cp, op, "completed", NULL);
 	ck_assert_int_eq(env_count(e, "turn/start"), 1);
 	ck_assert_int_eq(env_count(e, "initialize"), 1);
-	return op;
 }
 
 START_TEST(test_garbage)
 {
 	struct engine_env e;
-	_cleanup_free_ char *op = run_script(&e, "garbage before anything\n"
-						 "expect turn/start\n"
-						 "garbage }{ not JSON\n"
-						 "garbage \"a string\"\n"
-						 "garbage {\"id\": 999999, \"result\": {}}\n"
-						 "garbage {\"jsonrpc\": \"2.0\"}\n"
-						 "default\n"
-						 "garbage [1, 2]\n"
-						 "finish\n");
 
+	run_script(&e, "garbage before anything\n"
+		       "expect turn/start\n"
+		       "garbage }{ not JSON\n"
+		       "garbage \"a string\"\n"
+		       "garbage {\"id\": 999999, \"result\": {}}\n"
+		       "garbage {\"jsonrpc\": \"2.0\"}\n"
+		       "default\n"
+		       "garbage [1, 2]\n"
+		       "finish\n");
 	ck_assert(is_noted(&e, "could not be read"));
 	env_teardown(&e);
 }
@@ -53,10 +52,13 @@ END_TEST
 START_TEST(test_garbled_end)
 {
 	struct engine_env e;
-	_cleanup_free_ char *op = run_script(
-		&e, "expect turn/start\ndefault\ngarble turn/completed\nfinish\n");
-	json_auto_t *status = env_status(e.open[0], op);
+	json_auto_t *status = NULL;
+	_cleanup_free_ char *id = NULL;
 
+	run_script(&e, "expect turn/start\ndefault\ngarble turn/completed\nfinish\n");
+	id = db_query(e.state_db, "SELECT id FROM operations");
+	id[strcspn(id, "\n")] = '\0';
+	status = env_status(e.open[0], id);
 	ck_assert_ptr_nonnull(strstr(ccp_json_str(json_object_get(status, "finalReport"), "text"),
 				     "fake report"));
 	ck_assert_int_ge(env_count(&e, "thread/resume"), 1);
@@ -68,9 +70,8 @@ END_TEST
 START_TEST(test_over_long_line)
 {
 	struct engine_env e;
-	_cleanup_free_ char *op = run_script(&e,
-					     "expect turn/start\ndefault\nlong 67200000\nfinish\n");
 
+	run_script(&e, "expect turn/start\ndefault\nlong 67200000\nfinish\n");
 	ck_assert(is_noted(&e, "could not be read"));
 	env_teardown(&e);
 }
@@ -79,20 +80,19 @@ END_TEST
 START_TEST(test_nul_in_output)
 {
 	struct engine_env e;
-	_cleanup_free_ char *op = run_script(
-		&e,
-		"expect turn/start threadId\ndefault\n"
-		"notify {\"method\": \"item/completed\", \"params\": {\"threadId\": $threadId, "
-		"\"turnId\": $turnId, \"item\": {\"type\": \"agentMessage\", \"id\": \"nul\", "
-		"\"text\": \"before\\u0000after\", \"phase\": \"commentary\"}}}\n"
-		"notify {\"method\": \"item/completed\", \"params\": {\"threadId\": $threadId, "
-		"\"turnId\": $turnId, \"item\": {\"type\": \"commandExecution\", \"id\": \"c\", "
-		"\"command\": \"printf a\\u0000b\", \"aggregatedOutput\": \"a\\u0000b\", "
-		"\"status\": \"completed\", \"exitCode\": 0}}}\n"
-		"finish\n");
-	_cleanup_free_ char *text = db_query(e.state_db,
-					     "SELECT text FROM messages WHERE item_id = 'nul'");
+	_cleanup_free_ char *text = NULL;
 
+	run_script(&e,
+		   "expect turn/start threadId\ndefault\n"
+		   "notify {\"method\": \"item/completed\", \"params\": {\"threadId\": $threadId, "
+		   "\"turnId\": $turnId, \"item\": {\"type\": \"agentMessage\", \"id\": \"nul\", "
+		   "\"text\": \"before\\u0000after\", \"phase\": \"commentary\"}}}\n"
+		   "notify {\"method\": \"item/completed\", \"params\": {\"threadId\": $threadId, "
+		   "\"turnId\": $turnId, \"item\": {\"type\": \"commandExecution\", \"id\": \"c\", "
+		   "\"command\": \"printf a\\u0000b\", \"aggregatedOutput\": \"a\\u0000b\", "
+		   "\"status\": \"completed\", \"exitCode\": 0}}}\n"
+		   "finish\n");
+	text = db_query(e.state_db, "SELECT text FROM messages WHERE item_id = 'nul'");
 	ck_assert_ptr_nonnull(strstr(text, "before"));
 	ck_assert_ptr_nonnull(strstr(text, "after"));
 	ck_assert(!is_noted(&e, "could not be read"));
@@ -103,7 +103,8 @@ END_TEST
 START_TEST(test_unknown_notifications)
 {
 	struct engine_env e;
-	_cleanup_free_ char *op = run_script(
+
+	run_script(
 		&e,
 		"notify {\"method\": \"some/news\", \"params\": {\"x\": 1}}\n"
 		"notify {\"method\": \"some/news\"}\n"
@@ -163,7 +164,7 @@ START_TEST(test_requests)
 {
 	struct engine_env e;
 	_cleanup_free_ char *script = strdup("expect turn/start threadId\ndefault\n");
-	_cleanup_free_ char *op = NULL, *end = NULL;
+	_cleanup_free_ char *end = NULL;
 
 	for (size_t i = 0; i < CCP_ARRAY_SIZE(requests); i++) {
 		char *longer = ccp_asprintf("%srequest {\"id\": %zu, \"method\": \"%s\", "
@@ -174,7 +175,7 @@ START_TEST(test_requests)
 		script = longer;
 	}
 	end = ccp_asprintf("%sfinish\n", script);
-	op = run_script(&e, end);
+	run_script(&e, end);
 	for (size_t i = 0; i < CCP_ARRAY_SIZE(requests); i++)
 		check_answer(&e, (int)i, &requests[i]);
 	env_teardown(&e);
@@ -184,12 +185,12 @@ END_TEST
 START_TEST(test_clock_request)
 {
 	struct engine_env e;
-	_cleanup_free_ char *op = run_script(
-		&e, "expect turn/start\ndefault\n"
-		    "request {\"id\": \"clock\", \"method\": \"currentTime/read\", "
-		    "\"params\": {}}\nexpect-answer\nfinish\n");
-	json_auto_t *message = env_logged(&e, "answer", 0);
+	json_auto_t *message = NULL;
 
+	run_script(&e, "expect turn/start\ndefault\n"
+		       "request {\"id\": \"clock\", \"method\": \"currentTime/read\", "
+		       "\"params\": {}}\nexpect-answer\nfinish\n");
+	message = env_logged(&e, "answer", 0);
 	env_is(message, "id", "clock");
 	ck_assert_int_gt(json_integer_value(ccp_json_path(message, "result.currentTimeAt")), 0);
 	env_teardown(&e);

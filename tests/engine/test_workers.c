@@ -7,8 +7,8 @@
 #include <sys/stat.h>
 #include <sys/wait.h>
 
-#include "engine_env.h"
 #include "base/file.h"
+#include "engine_env.h"
 #include "runtime/process.h"
 
 /* `codex-control-plane-mcp worker`, as a front end starts it. */
@@ -95,7 +95,8 @@ START_TEST(test_ready_then_idle)
 	ck_assert_int_eq(await_exit(&w), 0);
 	ck_assert(!lock_is_held(&e));
 	ck_assert_int_eq(env_number(&e, "SELECT count(*) FROM workers WHERE status = 'stopped' "
-					"AND stopped_at > 0"), 1);
+					"AND stopped_at > 0"),
+			 1);
 	env_teardown(&e);
 }
 END_TEST
@@ -162,8 +163,9 @@ START_TEST(test_killed)
 	w = start_worker(&e);
 	await_ready(&w);
 	env_reach(&e, cp, op, "phase", "running");
-	ck_assert_int_eq(ccp_process_identify(env_number(&e, "SELECT pid FROM app_servers"),
-					      &server, NULL), 0);
+	ck_assert_int_eq(
+		ccp_process_identify(env_number(&e, "SELECT pid FROM app_servers"), &server, NULL),
+		0);
 	kill_worker(&w);
 	ck_assert(!lock_is_held(&e));
 	ck_assert_int_eq(ccp_process_check(&server), CCP_PROCESS_ALIVE);
@@ -383,7 +385,8 @@ START_TEST(test_fifty_front_ends)
 		ck_assert_int_eq(status, 0);
 	}
 	ck_assert_int_eq(env_number(&e, "SELECT count(*) FROM operations "
-					"WHERE status = 'completed'"), FRONT_ENDS);
+					"WHERE status = 'completed'"),
+			 FRONT_ENDS);
 	ck_assert_int_eq(env_number(&e, "SELECT count(*) FROM workers"), 1);
 	ck_assert_int_eq(env_count(&e, "initialize"), 1);
 	ck_assert_int_eq(env_count(&e, "turn/start"), FRONT_ENDS);
@@ -391,6 +394,6 @@ START_TEST(test_fifty_front_ends)
 }
 END_TEST
 
-CCP_TEST_MAIN("workers", test_ready_then_idle, test_second_leaves, test_failed_says_why, test_killed,
-	      test_descriptors, test_poison, test_front_end, test_worker_that_dies,
+CCP_TEST_MAIN("workers", test_ready_then_idle, test_second_leaves, test_failed_says_why,
+	      test_killed, test_descriptors, test_poison, test_front_end, test_worker_that_dies,
 	      test_fifty_front_ends)
