@@ -10,9 +10,10 @@
 #include "domain/status.h"
 #include "store/journal_store.h"
 
-/* The newest active prompts that a new one is compared with, and how many neighbours are named. */
-#define SIMILAR_SCAN  200
-#define SIMILAR_NAMED 5
+/* The newest active prompts that a new one is held against, and how many of them, the nearest by
+ * their letters, are compared in full: the work of a submit does not grow with the queue. */
+#define SIMILAR_SCAN     200
+#define SIMILAR_COMPARED 5
 
 /* Arguments that say what is wanted; the rest (title, priority, timeouts, display) may change on a
  * retry. */
@@ -167,16 +168,36 @@ static int check_duplicate(struct ccp_db *db, const struct ccp_op *op, struct co
 	return r < 0 ? r : scan.result;
 }
 
+/* The prompts that may be most similar, the nearest first: only their texts are read and
+ * compared. */
 struct similar_scan {
 	struct ccp_prompt *prompt;
+	struct {
+		int64_t seq;
+		double bound;
+	} nearest[SIMILAR_COMPARED];
+	size_t n;
 	json_t *found;
 };
 
-static bool is_worth_reading(const char *shape, void *data)
+static int keep_nearest(int64_t seq, const char *shape, void *data)
 {
-	const struct similar_scan *scan = data;
+	struct similar_scan *scan = data;
+	double bound = ccp_prompt_similarity_bound(scan->prompt, shape);
+	size_t at = scan->n;
 
-	return ccp_prompt_may_be_similar(scan->prompt, shape);
+	if (bound < CCP_PROMPT_SIMILAR)
+		return 0;
+	while (at > 0 && scan->nearest[at - 1].bound < bound)
+		at--;
+	if (at == SIMILAR_COMPARED)
+		return 0;
+	scan->n = CCP_MIN(scan->n + 1, SIMILAR_COMPARED);
+	memmove(&scan->nearest[at + 1], &scan->nearest[at],
+		(scan->n - at - 1) * sizeof(scan->nearest[0]));
+	scan->nearest[at].seq = seq;
+	scan->nearest[at].bound = bound;
+	return 0;
 }
 
 static int compare_prompt(const char *id, const char *message, const char *resource_keys,
@@ -194,7 +215,7 @@ static int compare_prompt(const char *id, const char *message, const char *resou
 	if (!scan->found)
 		scan->found = json_array();
 	ccp_json_append_new(&scan->found, entry);
-	return json_array_size(scan->found) >= SIMILAR_NAMED;
+	return 0;
 }
 
 static int find_similar(struct ccp_db *db, struct ccp_submit *submit, json_t **ret_similar,
@@ -209,12 +230,13 @@ static int find_similar(struct ccp_db *db, struct ccp_submit *submit, json_t **r
 	r = ccp_prompt_new(submit->request.message, &prompt, err);
 	if (r != 1)
 		return r;
-	r = ccp_row_set(&submit->op.prompt_shape, ccp_prompt_shape(prompt), err);
-	if (r < 0)
-		return r;
 	scan.prompt = prompt;
-	r = ccp_op_each_prompt(db, submit->op.prompt_scope, SIMILAR_SCAN, is_worth_reading,
-			       compare_prompt, &scan, err);
+	r = ccp_row_set(&submit->op.prompt_shape, ccp_prompt_shape(prompt), err);
+	if (r == 0)
+		r = ccp_op_each_shape(db, submit->op.prompt_scope, SIMILAR_SCAN, keep_nearest,
+				      &scan, err);
+	for (size_t i = 0; r == 0 && i < scan.n; i++)
+		r = ccp_op_with_prompt(db, scan.nearest[i].seq, compare_prompt, &scan, err);
 	*ret_similar = scan.found;
 	return r;
 }

@@ -449,19 +449,19 @@ const char *ccp_prompt_shape(const struct ccp_prompt *prompt)
 	return prompt->shape;
 }
 
-bool ccp_prompt_may_be_similar(const struct ccp_prompt *prompt, const char *shape)
+double ccp_prompt_similarity_bound(const struct ccp_prompt *prompt, const char *shape)
 {
 	unsigned common = 0, all = 0;
 
 	if (!shape || strlen(shape) != CCP_PROMPT_SHAPE_SIZE - 1)
-		return false;
+		return 0;
 	for (size_t i = 0; i < CCP_PROMPT_SHAPE_COUNTS; i++) {
 		unsigned a = shape_count(prompt->shape, i), b = shape_count(shape, i);
 
 		common += CCP_MIN(a, b);
 		all += a + b;
 	}
-	return 2.0 * common / all >= CCP_PROMPT_SIMILAR;
+	return 2.0 * common / all;
 }
 
 double ccp_prompt_similarity(const struct ccp_prompt *prompt, const char *other)

@@ -29,13 +29,14 @@ void ccp_prompt_free(struct ccp_prompt *prompt);
 CCP_DEFINE_CLEANUP(struct ccp_prompt, ccp_prompt_free);
 
 /*
- * Its letters, counted without regard to their order: stored beside it, and enough to see of nearly
- * every other prompt that it cannot be similar, without reading that one's text. False is certain.
+ * Its letters, counted without regard to their order: stored beside it, and enough to see how
+ * similar another prompt can be at most, without reading that one's text. NULL is the shape of
+ * none.
  */
 #define CCP_PROMPT_SHAPE_COUNTS 64
 #define CCP_PROMPT_SHAPE_SIZE   (2 * CCP_PROMPT_SHAPE_COUNTS + 1)
 const char *ccp_prompt_shape(const struct ccp_prompt *prompt);
-bool ccp_prompt_may_be_similar(const struct ccp_prompt *prompt, const char *shape);
+double ccp_prompt_similarity_bound(const struct ccp_prompt *prompt, const char *shape);
 
 /*
  * The larger of the Ratcliff-Obershelp ratios of the normalised texts and of their sorted words

@@ -1,6 +1,6 @@
 /*
- * Turn ids that are unique in a thread. Codex before 0.115 numbers turns anew whenever a thread is loaded, so
- * there "0" names many; such an id is kept together with its operation's.
+ * Turn ids that are unique in a thread. Codex before 0.115 numbers turns anew whenever a thread is
+ * loaded, so there "0" names many; such an id is kept together with its operation's.
  */
 #pragma once
 

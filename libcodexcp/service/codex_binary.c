@@ -175,8 +175,8 @@ static int search_places(const char *const *environment, json_t **searched, char
 	return r;
 }
 
-int ccp_codex_binary_locate(const char *configured, const char *const *environment,
-			    char **ret_path, struct codexcp_error *err)
+int ccp_codex_binary_locate(const char *configured, const char *const *environment, char **ret_path,
+			    struct codexcp_error *err)
 {
 	json_auto_t *searched = json_array();
 	int r;

@@ -14,6 +14,7 @@
  * how to set it right. */
 int ccp_codex_binary_find(const char *configured, const char *const *environment, char **ret_path,
 			  struct codexcp_error *err);
-/* The same place before a launcher is resolved: the path that stays valid when npm updates the package. */
-int ccp_codex_binary_locate(const char *configured, const char *const *environment,
-			    char **ret_path, struct codexcp_error *err);
+/* The same place before a launcher is resolved: the path that stays valid when npm updates the
+ * package. */
+int ccp_codex_binary_locate(const char *configured, const char *const *environment, char **ret_path,
+			    struct codexcp_error *err);

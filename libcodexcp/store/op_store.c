@@ -210,8 +210,23 @@ int ccp_op_each_same_prompt(struct ccp_db *db, const char *scope, const char *ha
 	return each_op(&stmt, fn, data, err);
 }
 
-/* What fn returned: not 0 ends the list. */
-static int read_prompt(struct ccp_db *db, int64_t seq, ccp_prompt_fn fn, void *data,
+int ccp_op_each_shape(struct ccp_db *db, const char *scope, int limit, ccp_shape_fn fn, void *data,
+		      struct codexcp_error *err)
+{
+	_cleanup_stmt_ struct ccp_stmt stmt = { 0 };
+	int r = ccp_stmt_open(db, CCP_SQL_OPERATION_PROMPT_SHAPES, &stmt, err);
+
+	if (r < 0)
+		return r;
+	ccp_bind_text(&stmt, 1, scope);
+	ccp_bind_int(&stmt, 2, limit);
+	while ((r = ccp_stmt_step(&stmt, err)) == 1)
+		if (fn(ccp_column_int(&stmt, 0), ccp_column_text(&stmt, 1), data) != 0)
+			return 0;
+	return r;
+}
+
+int ccp_op_with_prompt(struct ccp_db *db, int64_t seq, ccp_prompt_fn fn, void *data,
 		       struct codexcp_error *err)
 {
 	_cleanup_stmt_ struct ccp_stmt stmt = { 0 };
@@ -223,23 +238,7 @@ static int read_prompt(struct ccp_db *db, int64_t seq, ccp_prompt_fn fn, void *d
 	r = ccp_stmt_step(&stmt, err);
 	return r != 1 ? r
 		      : fn(ccp_column_text(&stmt, 0), ccp_column_text(&stmt, 1),
-			   ccp_column_text(&stmt, 2), data) != 0;
-}
-
-int ccp_op_each_prompt(struct ccp_db *db, const char *scope, int limit, ccp_shape_fn accepts,
-		       ccp_prompt_fn fn, void *data, struct codexcp_error *err)
-{
-	_cleanup_stmt_ struct ccp_stmt stmt = { 0 };
-	int r = ccp_stmt_open(db, CCP_SQL_OPERATION_PROMPT_SHAPES, &stmt, err), found = 0;
-
-	if (r < 0)
-		return r;
-	ccp_bind_text(&stmt, 1, scope);
-	ccp_bind_int(&stmt, 2, limit);
-	while (found == 0 && (r = ccp_stmt_step(&stmt, err)) == 1)
-		if (accepts(ccp_column_text(&stmt, 1), data))
-			found = read_prompt(db, ccp_column_int(&stmt, 0), fn, data, err);
-	return CCP_MIN(found < 0 ? found : r, 0);
+			   ccp_column_text(&stmt, 2), data);
 }
 
 int ccp_op_next_queued(struct ccp_db *db, int64_t now, const char *full_projects,

@@ -55,13 +55,16 @@ int ccp_op_each_active(struct ccp_db *db, ccp_op_fn fn, void *data, struct codex
 /* Active guarding operations of this scope with this prompt, oldest first. */
 int ccp_op_each_same_prompt(struct ccp_db *db, const char *scope, const char *hash, ccp_op_fn fn,
 			    void *data, struct codexcp_error *err);
-/* Of the newest active prompts of a scope (at most `limit`) those whose shape is accepted: id and
- * text. */
-typedef bool (*ccp_shape_fn)(const char *shape, void *data);
+/* The newest active prompts of a scope (at most `limit`): their shapes, and where their texts
+ * are. */
+typedef int (*ccp_shape_fn)(int64_t seq, const char *shape, void *data);
+int ccp_op_each_shape(struct ccp_db *db, const char *scope, int limit, ccp_shape_fn fn, void *data,
+		      struct codexcp_error *err);
+/* Calls fn with one of them: what it returns, 0 when the prompt is gone. */
 typedef int (*ccp_prompt_fn)(const char *id, const char *message, const char *resource_keys,
 			     void *data);
-int ccp_op_each_prompt(struct ccp_db *db, const char *scope, int limit, ccp_shape_fn accepts,
-		       ccp_prompt_fn fn, void *data, struct codexcp_error *err);
+int ccp_op_with_prompt(struct ccp_db *db, int64_t seq, ccp_prompt_fn fn, void *data,
+		       struct codexcp_error *err);
 /* The newest completed operation of a project with this prompt and a thread: for continuing it. */
 int ccp_op_find_completed_prompt(struct ccp_db *db, const char *project_path, const char *hash,
 				 struct ccp_op *ret_op, struct codexcp_error *err);

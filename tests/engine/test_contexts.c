@@ -282,9 +282,10 @@ START_TEST(test_recursion)
 {
 	struct engine_env e;
 	struct codexcp *cp;
+	struct codexcp_call_options caller = { 0 };
 	struct env_answer answer = { 0 };
 	_cleanup_free_ char *op = NULL;
-	json_auto_t *status = NULL, *reading = NULL;
+	json_auto_t *status = NULL, *reading = NULL, *arguments = NULL;
 	json_t *error;
 
 	env_setup(&e);
@@ -311,6 +312,16 @@ START_TEST(test_recursion)
 	env_set(&e, "CODEX_THREAD_ID", "a thread of somebody else");
 	cp = env_open(&e, CODEXCP_MODE_CLIENT);
 	free(env_submit(&e, cp, NULL));
+	/* What the call says counts more. */
+	caller.caller_thread_id = ccp_json_str(status, "threadId");
+	arguments = env_submit_arguments(&e, NULL);
+	answer = (struct env_answer){ 0 };
+	ck_assert_int_eq(codexcp_call(cp, "codex_submit_task", arguments, &caller, env_take_answer,
+				      &answer, NULL, NULL),
+			 0);
+	error = json_object_get(env_answered(&e, &answer), "error");
+	env_is(error, "code", "CODEX_RECURSION_REFUSED");
+	env_answer_done(&answer);
 	env_close(&e, cp);
 	env_set(&e, "CODEX_THREAD_ID", ccp_json_str(status, "threadId"));
 	env_set(&e, "CODEX_MCP_MAX_DEPTH", "1");

@@ -228,10 +228,9 @@ START_TEST(test_empty_rollout)
 	_cleanup_free_ char *op = NULL;
 
 	env_setup(&e);
-	env_script(&e, "once\nexpect turn/start\ndie SIGKILL\n");
+	env_script(&e, "once\nexpect turn/start\nawait never\n");
 	cp = env_open(&e, CODEXCP_MODE_INLINE);
 	op = env_submit(&e, cp, NULL);
-	env_reach(&e, cp, op, "phase", "turn_start_sent");
 	env_wait_count(&e, "turn/start", 1);
 	env_close(&e, cp);
 	env_script(&e, "expect thread/resume\nerror -32603 rollout /r.jsonl is empty\n"

@@ -1,6 +1,6 @@
 /*
- * What reaches Codex: the message with its images and schema, the policies as asked for, and never more than the
- * ceilings allow.
+ * What reaches Codex: the message with its images and schema, the policies as asked for, and never
+ * more than the ceilings allow.
  */
 #include <sys/stat.h>
 

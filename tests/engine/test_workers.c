@@ -1,5 +1,6 @@
 /*
- * Workers as processes: who is one, when it leaves, what its death leaves behind, and how front ends come by one.
+ * Workers as processes: who is one, when it leaves, what its death leaves behind, and how front
+ * ends come by one.
  */
 #include <fcntl.h>
 #include <poll.h>
@@ -145,8 +146,8 @@ END_TEST
 /* app-server that hears nothing and ends by nothing. */
 #define DEAF "once\nterm ignore\nexpect turn/start\ndefault\nhang\n"
 
-/* The worker dies while its app-server lives on: the lock is free, the next one ends what lingers, and the turn
- * that it ran is not run again. */
+/* The worker dies while its app-server lives on: the lock is free, the next one ends what lingers,
+ * and the turn that it ran is not run again. */
 START_TEST(test_killed)
 {
 	struct engine_env e;
@@ -178,7 +179,8 @@ START_TEST(test_killed)
 }
 END_TEST
 
-/* Nothing that its starter has open reaches a worker, and nothing of the worker's reaches app-server. */
+/* Nothing that its starter has open reaches a worker, and nothing of the worker's reaches
+ * app-server. */
 static void check_descriptors(int64_t pid, const char *const *forbidden)
 {
 	_cleanup_free_ char *path = ccp_asprintf("/proc/%d/fd", (int)pid);

@@ -436,9 +436,11 @@ static void add_prompt(struct ccp_db *db, const char *id, const char *hash, cons
 {
 	const struct ccp_op_request request = { .message = (char *)message };
 	struct ccp_op op = db_op_row(id);
+	char shape[16];
 
+	snprintf(shape, sizeof(shape), "S-%s", message);
 	op.prompt_hash = (char *)hash;
-	op.prompt_shape = (char *)message;
+	op.prompt_shape = shape;
 	op.prompt_guards = guards;
 	op.active = active;
 	op.status = active ? "queued" : "completed";
@@ -448,34 +450,36 @@ static void add_prompt(struct ccp_db *db, const char *id, const char *hash, cons
 	OK(ccp_op_insert(db, &op, &request, &db_err));
 }
 
+struct prompts {
+	struct ccp_db *db;
+	struct seen seen;
+	int most;
+};
+
 static int see_prompt(const char *id, const char *message, const char *keys, void *data)
 {
-	note(data, id);
+	struct prompts *prompts = data;
+
+	note(&prompts->seen, id);
 	ck_assert_str_eq(keys, "[\"k\"]");
-	return note(data, message);
+	note(&prompts->seen, message);
+	return 7;
 }
 
-static bool any_shape(const char *shape, void *data)
+static int see_shape(int64_t seq, const char *shape, void *data)
 {
-	return true;
-}
+	struct prompts *prompts = data;
 
-static bool shape_is_not_m3(const char *shape, void *data)
-{
-	return !ccp_streq(shape, "m3");
-}
-
-static int see_one_prompt(const char *id, const char *message, const char *keys, void *data)
-{
-	see_prompt(id, message, keys, data);
-	return 1;
+	note(&prompts->seen, shape);
+	ck_assert_int_eq(ccp_op_with_prompt(prompts->db, seq, see_prompt, prompts, &db_err), 7);
+	return --prompts->most == 0;
 }
 
 START_TEST(test_prompts)
 {
 	struct db_fixture f;
-	struct seen same = { 0 }, all = { 0 }, two = { 0 }, some = { 0 }, one = { 0 },
-		    other = { 0 };
+	struct seen same = { 0 }, other = { 0 };
+	struct prompts all = { 0 }, two = { 0 }, one = { .most = 1 };
 	_cleanup_op_ struct ccp_op done = { 0 };
 
 	db_setup(&f);
@@ -489,14 +493,14 @@ START_TEST(test_prompts)
 	ck_assert_str_eq(same.text, "a b");
 	OK(ccp_op_each_same_prompt(f.db, "t", "h", see_op, &other, &db_err));
 	ck_assert_str_eq(other.text, "");
-	OK(ccp_op_each_prompt(f.db, "new", 10, any_shape, see_prompt, &all, &db_err));
-	ck_assert_str_eq(all.text, "c m5 b m3 a m2");
-	OK(ccp_op_each_prompt(f.db, "new", 2, any_shape, see_prompt, &two, &db_err));
-	ck_assert_str_eq(two.text, "c m5 b m3");
-	OK(ccp_op_each_prompt(f.db, "new", 10, shape_is_not_m3, see_prompt, &some, &db_err));
-	ck_assert_str_eq(some.text, "c m5 a m2");
-	OK(ccp_op_each_prompt(f.db, "new", 10, any_shape, see_one_prompt, &one, &db_err));
-	ck_assert_str_eq(one.text, "c m5");
+	all.db = two.db = one.db = f.db;
+	OK(ccp_op_each_shape(f.db, "new", 10, see_shape, &all, &db_err));
+	ck_assert_str_eq(all.seen.text, "S-m5 c m5 S-m3 b m3 S-m2 a m2");
+	OK(ccp_op_each_shape(f.db, "new", 2, see_shape, &two, &db_err));
+	ck_assert_str_eq(two.seen.text, "S-m5 c m5 S-m3 b m3");
+	OK(ccp_op_each_shape(f.db, "new", 10, see_shape, &one, &db_err));
+	ck_assert_str_eq(one.seen.text, "S-m5 c m5");
+	ck_assert_int_eq(ccp_op_with_prompt(f.db, 1000, see_prompt, &one, &db_err), 0);
 	ck_assert_int_eq(ccp_op_find_completed_prompt(f.db, "/p", "h", &done, &db_err), 1);
 	ck_assert_str_eq(done.id, "done2");
 	db_done(&f);
