@@ -4,37 +4,28 @@
 #include <string.h>
 
 #include "appserver/answers.h"
+#include "appserver/launch.h"
 #include "appserver/methods.h"
 #include "base/json.h"
-#include "base/redact.h"
 #include "base/str.h"
 
-#define DEFAULT_INITIALIZE_MS 30000
-#define DEFAULT_MAX_LINE      (64u << 20)
 /* What a process that failed to initialise gets to end by itself. */
 #define FAILED_START_GRACE_MS 500
-/* How much of the last words of stderr goes into a message. */
-#define TAIL_IN_MESSAGE 300
 
 struct ccp_appserver {
 	struct ccp_loop *loop;
 	struct ccp_appserver_events events;
 	void *data;
-	char *binary, *cwd;
-	int (*find)(char **ret_binary, void *data, struct codexcp_error *err);
-	void *find_data;
-	char **envp;
-	int64_t initialize_timeout_ms;
-	size_t max_line;
+	struct ccp_launch launch;
 
 	enum ccp_appserver_state state;
 	struct ccp_appserver_info info;
-	struct ccp_child *child;
+	bool attaching; /* to info.process, instead of starting one */
+	struct ccp_transport *transport;
 	struct ccp_peer *peer;
 	struct ccp_timer *deadline; /* the next deadline of a call */
-	struct ccp_timer *step;     /* STARTING: spawn; STOPPING: signals */
-	int64_t kill_after_ms;
-	struct codexcp_error why; /* why it goes, where that is known before it has gone */
+	struct ccp_timer *step;     /* from start or attach to doing it */
+	struct codexcp_error why;   /* why it goes, where that is known before it has gone */
 
 	unsigned depth; /* of callbacks that we are inside of */
 	bool freed;     /* by one of them */
@@ -46,27 +37,30 @@ struct call {
 	void *data;
 };
 
+/* Every open call is answered. */
+static void drop_peer(struct ccp_appserver *as, const struct codexcp_error *why)
+{
+	struct ccp_peer *peer = TAKE_PTR(as->peer);
+
+	if (!peer)
+		return;
+	ccp_peer_fail_all(peer, why);
+	ccp_peer_free(peer);
+}
+
 static void release(struct ccp_appserver *as)
 {
-	struct codexcp_error why = { 0 };
+	_cleanup_error_ struct codexcp_error why = { 0 };
 
 	as->freed = true;
-	ccp_child_free(as->child);
-	if (as->peer) {
-		/* Nobody is told any more, but each call owns memory. */
-		ccp_fail(&why, CODEXCP_E_CANCELLED, "released");
-		ccp_peer_fail_all(as->peer, &why);
-		ccp_peer_free(as->peer);
-		codexcp_error_done(&why);
-	}
+	ccp_transport_free(as->transport);
+	/* Nobody is told any more, but each call owns memory. */
+	ccp_fail(&why, CODEXCP_E_CANCELLED, "released");
+	drop_peer(as, &why);
 	ccp_timer_free(as->deadline);
 	ccp_timer_free(as->step);
 	codexcp_error_done(&as->why);
-	for (char **e = as->envp; e && *e; e++)
-		free(*e);
-	free(as->envp);
-	free(as->binary);
-	free(as->cwd);
+	ccp_launch_done(&as->launch);
 	free(as);
 }
 
@@ -119,72 +113,37 @@ static void on_deadline(void *data)
 	leave(as);
 }
 
-/* The end of an instance: every call is answered, then the owner hears of it. */
-static void finish(struct ccp_appserver *as, const struct codexcp_error *why)
+/* From here on a new instance can begin. */
+static void wind_up(struct ccp_appserver *as, const struct codexcp_error *why)
 {
-	struct ccp_peer *peer = TAKE_PTR(as->peer);
-
 	as->state = CCP_APPSERVER_STOPPING;
 	ccp_timer_stop(as->deadline);
 	ccp_timer_stop(as->step);
-	if (peer) {
-		ccp_peer_fail_all(peer, why);
-		ccp_peer_free(peer);
-	}
+	ccp_transport_free(TAKE_PTR(as->transport));
+	drop_peer(as, why);
 	as->state = CCP_APPSERVER_STOPPED;
+}
+
+/* The end of an instance: every call is answered, then the owner hears of it. */
+static void finish(struct ccp_appserver *as, const struct codexcp_error *why)
+{
+	wind_up(as, why);
 	if (!as->freed)
 		as->events.gone(why, as->data);
 }
 
-/* One line of at most TAIL_IN_MESSAGE bytes, the last ones, without secrets. NULL when there is
- * none. */
-static char *message_tail(const char *stderr_tail)
-{
-	size_t len = stderr_tail ? strlen(stderr_tail) : 0;
-	_cleanup_free_ char *clean = len ? ccp_redact(stderr_tail, len, &len) : NULL;
-	const char *start = clean;
-
-	if (!clean)
-		return NULL;
-	if (len > TAIL_IN_MESSAGE) {
-		start = clean + len - TAIL_IN_MESSAGE;
-		while ((*start & 0xc0) == 0x80)
-			start++;
-	}
-	for (char *c = clean; *c; c++) {
-		if (*c == '\n' || *c == '\r')
-			*c = ' ';
-	}
-	return ccp_strndup_trim(start, strlen(start));
-}
-
-static void describe_end(const struct ccp_appserver *as, int status, const char *stderr_tail,
-			 struct codexcp_error *ret_why)
-{
-	_cleanup_free_ char *tail = message_tail(stderr_tail);
-	char how[64];
-
-	if (status < 0)
-		snprintf(how, sizeof(how), "was killed by signal %d", -status);
-	else
-		snprintf(how, sizeof(how), "ended with status %d", status);
-	if (as->why.code)
-		ccp_fail(ret_why, CODEXCP_E_APP_SERVER_UNAVAILABLE, "%s%s%s", as->why.message,
-			 tail ? ": " : "", tail ? tail : "");
-	else
-		ccp_fail(ret_why, CODEXCP_E_APP_SERVER_UNAVAILABLE, "codex app-server %s%s%s", how,
-			 tail ? ": " : "", tail ? tail : "");
-	ccp_error_add(ret_why, status < 0 ? "signal" : "exitStatus",
-		      json_integer(status < 0 ? -status : status));
-}
-
-/* It runs but is of no use: it goes, and `exited` tells the rest. */
+/* It runs but is of no use: it goes, and `closed` tells the rest; somebody else's stays. */
 static void give_up(struct ccp_appserver *as, const struct codexcp_error *err)
 {
 	ccp_fail(&as->why, CODEXCP_E_APP_SERVER_UNAVAILABLE,
 		 "codex app-server could not be initialised: %s", err->message);
+	if (as->attaching) {
+		as->info.alive = true;
+		finish(as, &as->why);
+		return;
+	}
 	as->state = CCP_APPSERVER_STOPPING;
-	ccp_child_stop(as->child, FAILED_START_GRACE_MS);
+	as->transport->ops->stop(as->transport, FAILED_START_GRACE_MS);
 }
 
 static void on_initialized(json_t *result, const struct codexcp_error *err, void *data)
@@ -218,21 +177,38 @@ static int initialize(struct ccp_appserver *as, struct codexcp_error *err)
 
 	if (!params)
 		return ccp_fail_oom(err);
-	return ccp_peer_call(as->peer, "initialize", params, now_ms(as) + as->initialize_timeout_ms,
-			     on_initialized, as, err);
+	return ccp_peer_call(as->peer, "initialize", params,
+			     now_ms(as) + as->launch.initialize_timeout_ms, on_initialized, as,
+			     err);
 }
 
-static void on_line(struct ccp_child *child, char *line, size_t len, void *data)
+/* ---- what the transport brings ---- */
+
+static void on_open(void *data)
+{
+	struct ccp_appserver *as = data;
+	_cleanup_error_ struct codexcp_error err = { 0 };
+
+	enter(as);
+	as->info.process = as->transport->process;
+	if (initialize(as, &err) < 0)
+		give_up(as, &err);
+	if (!as->freed)
+		arm_deadline(as);
+	leave(as);
+}
+
+static void on_message(const char *text, size_t len, void *data)
 {
 	struct ccp_appserver *as = data;
 
 	enter(as);
 	if (as->peer)
-		ccp_peer_feed(as->peer, line, len);
+		ccp_peer_feed(as->peer, text, len);
 	leave(as);
 }
 
-static void on_overlong(struct ccp_child *child, size_t len, void *data)
+static void on_overlong(size_t len, void *data)
 {
 	struct ccp_appserver *as = data;
 
@@ -242,24 +218,39 @@ static void on_overlong(struct ccp_child *child, size_t len, void *data)
 	leave(as);
 }
 
-static void on_exited(struct ccp_child *child, int status, const char *stderr_tail, void *data)
+static void open_transport(struct ccp_appserver *as, enum ccp_appserver_transport transport);
+
+static void on_closed(const struct ccp_transport_end *end, void *data)
 {
 	struct ccp_appserver *as = data;
 	_cleanup_error_ struct codexcp_error why = { 0 };
 
 	enter(as);
-	describe_end(as, status, stderr_tail, &why);
-	as->child = NULL;
-	ccp_child_free(child);
-	finish(as, &why);
+	as->info.process = as->transport->process;
+	as->info.alive = end->alive;
+	if (as->state == CCP_APPSERVER_STARTING && !ccp_peer_pending(as->peer) &&
+	    ccp_launch_falls_back(&as->launch, end)) {
+		ccp_transport_free(TAKE_PTR(as->transport));
+		open_transport(as, CCP_APPSERVER_STDIO);
+	} else {
+		ccp_transport_describe(end, as->why.code ? as->why.message : NULL, &why);
+		finish(as, &why);
+	}
 	leave(as);
 }
 
-static int peer_send(const char *line, size_t len, void *data, struct codexcp_error *err)
+static const struct ccp_transport_events transport_events = {
+	.open = on_open,
+	.message = on_message,
+	.overlong = on_overlong,
+	.closed = on_closed,
+};
+
+static int peer_send(const char *text, size_t len, void *data, struct codexcp_error *err)
 {
 	struct ccp_appserver *as = data;
 
-	return ccp_child_write_line(as->child, line, len, err);
+	return as->transport->ops->send(as->transport, text, len, err);
 }
 
 static void peer_request(json_t *id, const char *method, json_t *params, void *data)
@@ -302,103 +293,105 @@ static const struct ccp_peer_events peer_events = {
 	.garbage = peer_garbage,
 };
 
-static const struct ccp_child_events child_events = {
-	.line = on_line,
-	.overlong = on_overlong,
-	.exited = on_exited,
-};
+/* ---- start and stop ---- */
 
-/* Looked for anew each time: it may have been installed or replaced since. */
-static int find_binary(struct ccp_appserver *as, struct codexcp_error *err)
+static int make_transport(struct ccp_appserver *as, struct codexcp_error *err)
 {
-	char *found = NULL;
-	int r = as->find ? as->find(&found, as->find_data, err) : 0;
+	const struct ccp_transport_options options = ccp_launch_options(&as->launch);
 
-	if (r < 0 || !found)
-		return r;
-	free(as->binary);
-	as->binary = found;
-	return 0;
+	if (as->attaching)
+		return ccp_transport_unix_attach(as->loop, &options, &as->info.process,
+						 &transport_events, as, &as->transport, err);
+	if (as->info.transport == CCP_APPSERVER_UNIX)
+		return ccp_transport_unix_start(as->loop, &options, &transport_events, as,
+						&as->transport, err);
+	return ccp_transport_stdio_start(as->loop, &options, &transport_events, as, &as->transport,
+					 err);
 }
 
-static int spawn_child(struct ccp_appserver *as, struct codexcp_error *err)
-{
-	const char *const argv[] = { as->binary, "app-server", NULL };
-	const struct ccp_child_options options = {
-		.file = as->binary,
-		.argv = argv,
-		.envp = (const char *const *)as->envp,
-		.cwd = as->cwd,
-		.max_line = as->max_line,
-	};
-	int r;
-
-	r = ccp_peer_new(&peer_events, as, &as->peer, err);
-	if (r < 0)
-		return r;
-	r = ccp_child_spawn(as->loop, &options, &child_events, as, &as->child, err);
-	if (r < 0)
-		return r;
-	as->info.started_at = ccp_clock_wall(ccp_loop_clock(as->loop));
-	if (ccp_process_identify(ccp_child_pid(as->child), &as->info.process, NULL) < 0)
-		as->info.process = (struct ccp_process_id){ .pid = ccp_child_pid(as->child) };
-	return 0;
-}
-
-static void start_now(struct ccp_appserver *as)
+static void open_transport(struct ccp_appserver *as, enum ccp_appserver_transport transport)
 {
 	_cleanup_error_ struct codexcp_error err = { 0 }, why = { 0 };
 
-	if (find_binary(as, &err) < 0) {
-		finish(as, &err);
+	as->info.transport = transport;
+	if (make_transport(as, &err) == 0) {
+		as->info.process = as->transport->process;
 		return;
 	}
-	if (spawn_child(as, &err) < 0) {
-		ccp_fail(&why, CODEXCP_E_APP_SERVER_UNAVAILABLE,
-			 "codex app-server could not be started: %s", err.message);
-		ccp_error_add_str(&why, "binary", as->binary);
-		finish(as, &why);
-		return;
-	}
-	if (initialize(as, &err) < 0)
-		give_up(as, &err);
-	arm_deadline(as);
+	if (as->attaching)
+		as->info.alive = !ccp_process_is_gone(&as->info.process);
+	ccp_fail(&why, CODEXCP_E_APP_SERVER_UNAVAILABLE, "codex app-server could not be %s: %s",
+		 as->attaching ? "reached" : "started", err.message);
+	ccp_error_add_str(&why, "binary", as->launch.binary);
+	finish(as, &why);
 }
 
 static void on_step(void *data)
 {
 	struct ccp_appserver *as = data;
+	_cleanup_error_ struct codexcp_error err = { 0 };
 
 	enter(as);
-	if (as->state == CCP_APPSERVER_STARTING && !as->child)
-		start_now(as);
-	else if (as->state == CCP_APPSERVER_STOPPING && as->child)
-		ccp_child_stop(as->child, as->kill_after_ms);
+	if ((!as->attaching && ccp_launch_find(&as->launch, &err) < 0) ||
+	    ccp_peer_new(&peer_events, as, &as->peer, &err) < 0)
+		finish(as, &err);
+	else
+		open_transport(as,
+			       as->attaching ? CCP_APPSERVER_UNIX : ccp_launch_choose(&as->launch));
 	leave(as);
+}
+
+static bool begin(struct ccp_appserver *as)
+{
+	if (as->state != CCP_APPSERVER_STOPPED)
+		return false;
+	as->state = CCP_APPSERVER_STARTING;
+	as->info = (struct ccp_appserver_info){ 0 };
+	codexcp_error_done(&as->why);
+	ccp_timer_start(as->step, 0);
+	return true;
 }
 
 void ccp_appserver_start(struct ccp_appserver *as)
 {
-	if (as->state != CCP_APPSERVER_STOPPED)
+	if (!begin(as))
 		return;
-	as->state = CCP_APPSERVER_STARTING;
-	as->info = (struct ccp_appserver_info){ 0 };
-	codexcp_error_done(&as->why);
+	as->attaching = false;
+	as->info.started_at = ccp_clock_wall(ccp_loop_clock(as->loop));
 	ccp_uuid_new(ccp_loop_clock(as->loop), as->info.instance);
-	ccp_timer_start(as->step, 0);
+}
+
+void ccp_appserver_attach(struct ccp_appserver *as, const struct ccp_appserver_known *known)
+{
+	struct ccp_appserver_info info = { .process = known->process,
+					   .started_at = known->started_at };
+
+	snprintf(info.instance, sizeof(info.instance), "%s", known->instance);
+	if (!begin(as))
+		return;
+	as->attaching = true;
+	as->info = info;
 }
 
 void ccp_appserver_stop(struct ccp_appserver *as, int64_t grace_ms)
 {
-	if (as->child) {
+	if (as->transport) {
 		as->state = CCP_APPSERVER_STOPPING;
-		as->kill_after_ms = grace_ms - grace_ms / 2;
-		ccp_child_close_stdin(as->child);
-		ccp_timer_start(as->step, grace_ms / 2);
+		as->transport->ops->stop(as->transport, grace_ms);
 	} else if (as->state == CCP_APPSERVER_STARTING) {
 		ccp_timer_stop(as->step);
 		as->state = CCP_APPSERVER_STOPPED;
 	}
+}
+
+void ccp_appserver_detach(struct ccp_appserver *as)
+{
+	_cleanup_error_ struct codexcp_error why = { 0 };
+
+	ccp_fail(&why, CODEXCP_E_APP_SERVER_UNAVAILABLE, "codex app-server was left alone");
+	enter(as);
+	wind_up(as, &why);
+	leave(as);
 }
 
 enum ccp_appserver_state ccp_appserver_state(const struct ccp_appserver *as)
@@ -462,7 +455,7 @@ int ccp_appserver_call(struct ccp_appserver *as, const char *method, json_t *par
 int ccp_appserver_reply(struct ccp_appserver *as, json_t *id, json_t *result,
 			struct codexcp_error *err)
 {
-	if (!as->child || !as->peer)
+	if (!as->transport || !as->peer)
 		return unavailable(result, err);
 	return ccp_peer_reply(as->peer, id, result, err);
 }
@@ -470,48 +463,9 @@ int ccp_appserver_reply(struct ccp_appserver *as, json_t *id, json_t *result,
 int ccp_appserver_reply_error(struct ccp_appserver *as, json_t *id, int code, const char *message,
 			      struct codexcp_error *err)
 {
-	if (!as->child || !as->peer)
+	if (!as->transport || !as->peer)
 		return unavailable(NULL, err);
 	return ccp_peer_reply_error(as->peer, id, code, message, err);
-}
-
-static char **copy_strings(const char *const *strings)
-{
-	size_t n = 0;
-	char **copy;
-
-	while (strings[n])
-		n++;
-	copy = calloc(n + 1, sizeof(*copy));
-	for (size_t i = 0; copy && i < n; i++) {
-		copy[i] = strdup(strings[i]);
-		if (copy[i])
-			continue;
-		while (i > 0)
-			free(copy[--i]);
-		free(copy);
-		return NULL;
-	}
-	return copy;
-}
-
-static int copy_options(struct ccp_appserver *as, const struct ccp_appserver_options *options,
-			struct codexcp_error *err)
-{
-	as->initialize_timeout_ms = options->initialize_timeout_ms ? options->initialize_timeout_ms
-								   : DEFAULT_INITIALIZE_MS;
-	as->max_line = options->max_line ? options->max_line : DEFAULT_MAX_LINE;
-	as->find = options->find;
-	as->find_data = options->find_data;
-	if (!ccp_strdup_opt(options->binary, &as->binary) ||
-	    !ccp_strdup_opt(options->cwd, &as->cwd))
-		return ccp_fail_oom(err);
-	if (options->envp) {
-		as->envp = copy_strings(options->envp);
-		if (!as->envp)
-			return ccp_fail_oom(err);
-	}
-	return 0;
 }
 
 int ccp_appserver_new(struct ccp_loop *loop, const struct ccp_appserver_options *options,
@@ -526,7 +480,9 @@ int ccp_appserver_new(struct ccp_loop *loop, const struct ccp_appserver_options 
 	as->loop = loop;
 	as->events = *events;
 	as->data = data;
-	r = copy_options(as, options, err);
+	r = ccp_launch_init(&as->launch, options, err);
+	if (r == 0 && options->transport == CCP_APPSERVER_UNIX && !options->run_dir)
+		r = ccp_fail(err, CODEXCP_E_INVALID_ARGUMENT, "a socket needs a run_dir");
 	if (r < 0)
 		return r;
 	r = ccp_timer_new(loop, on_deadline, as, &as->deadline, err);

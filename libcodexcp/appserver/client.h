@@ -6,6 +6,9 @@
  *	ccp_appserver_start(as);	// events.ready follows, or events.gone with the reason
  *	ccp_appserver_call(as, "turn/start", params, 30000, on_answer, self, err);
  *
+ * It speaks on its standard streams, or on a socket (see enum ccp_appserver_transport): then it
+ * outlives us, and ccp_appserver_attach() finds it again, in another process too.
+ *
  * An *instance* is one process: it has an id of its own (UUID), because pids and request ids are
  * reused. Before events.gone every open call has been answered with
  * CODEXCP_E_APP_SERVER_UNAVAILABLE; from then on start() begins a new instance. Nothing is
@@ -18,7 +21,6 @@
 #include "base/error.h"
 #include "base/ids.h"
 #include "rpc/peer.h"
-#include "runtime/child.h"
 #include "runtime/loop.h"
 #include "runtime/process.h"
 
@@ -31,6 +33,14 @@ enum ccp_appserver_state {
 	CCP_APPSERVER_STOPPING,
 };
 
+enum ccp_appserver_transport {
+	/* The socket, when there is a run_dir and this Codex can: one that cannot says so by ending
+	 * with status 2 (usage), is started again on stdio, and is known from then on. */
+	CCP_APPSERVER_AUTO,
+	CCP_APPSERVER_STDIO, /* the process ends with us */
+	CCP_APPSERVER_UNIX,  /* the process outlives us, its turns with it */
+};
+
 struct ccp_appserver_options {
 	const char *binary; /* native executable; NULL: `find` is asked before each start */
 	/* Gives an allocation. */
@@ -40,6 +50,9 @@ struct ccp_appserver_options {
 	const char *const *envp;       /* complete environment of the child, CODEX_HOME included */
 	int64_t initialize_timeout_ms; /* 0: 30 s */
 	size_t max_line;               /* 0: 64 MiB */
+	enum ccp_appserver_transport transport;
+	const char *run_dir;  /* where the socket stands, private; NULL: no socket */
+	const char *log_path; /* into which a process on a socket writes what it has to say */
 };
 
 /* What is known of the present (or last) instance. */
@@ -48,13 +61,25 @@ struct ccp_appserver_info {
 	struct ccp_process_id process;
 	char user_agent[256];
 	struct ccp_codex_version version;
-	int64_t started_at; /* wall clock */
+	int64_t started_at;                     /* wall clock */
+	enum ccp_appserver_transport transport; /* never AUTO */
+	/* From events.gone on: only the connection is lost (or could not be made), the process
+	 * lives as far as known: attach to it again, or end it. */
+	bool alive;
+};
+
+/* An instance that was started before, by us or by a process that is no more. */
+struct ccp_appserver_known {
+	const char *instance;
+	struct ccp_process_id process;
+	int64_t started_at;
 };
 
 struct ccp_appserver_events {
 	void (*ready)(void *data);
-	/* The process has ended or could not be started or initialised. `why` names the exit status
-	 * and the last words of stderr. Not called for a stop that the owner asked for before it
+	/* The process has ended or could not be started or initialised: `why` names the exit
+	 * status, where it is known, and the last words of stderr. Or only the connection was lost:
+	 * see ccp_appserver_info.alive. Not called for a stop that the owner asked for before it
 	 * was started. */
 	void (*gone)(const struct codexcp_error *why, void *data);
 	void (*notification)(const char *method, json_t *params, void *data);
@@ -70,16 +95,25 @@ struct ccp_appserver_events {
 int ccp_appserver_new(struct ccp_loop *loop, const struct ccp_appserver_options *options,
 		      const struct ccp_appserver_events *events, void *data,
 		      struct ccp_appserver **ret_as, struct codexcp_error *err);
-/* SIGKILLs what still runs; no callback comes any more. */
+/* SIGKILLs what still runs on stdio, leaves a process on a socket running; no callback comes any
+ * more. */
 void ccp_appserver_free(struct ccp_appserver *as);
 CCP_DEFINE_CLEANUP(struct ccp_appserver, ccp_appserver_free);
 
 /* Start unless it runs, starts, or is still stopping (then events.gone comes first). The outcome
  * always comes as an event, never inside this call. */
 void ccp_appserver_start(struct ccp_appserver *as);
-/* Close its stdin, SIGTERM after half of the grace, SIGKILL after all of it. events.gone follows
- * when it ran; a start that has not yet spawned anything is simply taken back. */
+/* The same for a process that is there: on its socket, verified, with its old instance id. When that
+ * fails it is left alone: events.gone tells why, ccp_appserver_info.alive whether it is still
+ * there, and the owner may end it (ccp_process_kill) and start a new one. */
+void ccp_appserver_attach(struct ccp_appserver *as, const struct ccp_appserver_known *known);
+/* End the process. On stdio: close its stdin, SIGTERM after half of the grace, SIGKILL after all of
+ * it; on a socket: SIGTERM, which lets running turns end, SIGKILL after the grace. events.gone
+ * follows when it ran; a start that has not yet spawned anything is simply taken back. */
 void ccp_appserver_stop(struct ccp_appserver *as, int64_t grace_ms);
+/* Let go of a process on a socket, at once: open calls are answered, events.gone is not called, the
+ * turns go on. On stdio this ends the process. */
+void ccp_appserver_detach(struct ccp_appserver *as);
 enum ccp_appserver_state ccp_appserver_state(const struct ccp_appserver *as);
 const struct ccp_appserver_info *ccp_appserver_info(const struct ccp_appserver *as);
 /* Requests that have no answer yet. */

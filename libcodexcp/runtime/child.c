@@ -249,22 +249,35 @@ static int make_pipe(int *ret_read, int *ret_write, struct codexcp_error *err)
 	return 0;
 }
 
+static int open_file(const char *path, int *ret_fd, struct codexcp_error *err)
+{
+	int fd = ccp_file_open(path, O_WRONLY | O_CREAT | O_APPEND, 0600, err);
+
+	if (fd < 0)
+		return fd;
+	*ret_fd = fd;
+	return 0;
+}
+
+/* Into a file, a pipe, or nowhere. */
+static int make_output(struct ends *ends, int which, const char *path, bool wanted,
+		       struct codexcp_error *err)
+{
+	if (path)
+		return open_file(path, &ends->child[which], err);
+	return wanted ? make_pipe(&ends->parent[which], &ends->child[which], err) : 0;
+}
+
 static int make_ends(const struct ccp_child_options *options, bool with_stdout, struct ends *ends,
 		     struct codexcp_error *err)
 {
-	int rc = make_pipe(&ends->child[0], &ends->parent[0], err);
+	int rc = options->no_stdin ? 0 : make_pipe(&ends->child[0], &ends->parent[0], err);
 
-	if (rc == 0 && with_stdout)
-		rc = make_pipe(&ends->parent[1], &ends->child[1], err);
-	if (rc < 0)
-		return rc;
-	if (options->stderr_path) {
-		rc = ccp_file_open(options->stderr_path, O_WRONLY | O_CREAT | O_APPEND, 0600, err);
-		if (rc >= 0)
-			ends->child[2] = rc;
-		return CCP_MIN(rc, 0);
-	}
-	return options->outlives ? 0 : make_pipe(&ends->parent[2], &ends->child[2], err);
+	if (rc == 0)
+		rc = make_output(ends, 1, options->stdout_path, with_stdout, err);
+	if (rc == 0)
+		rc = make_output(ends, 2, options->stderr_path, !options->outlives, err);
+	return rc;
 }
 
 static int open_err(struct ccp_child *child, int *fd, struct codexcp_error *err)
@@ -294,9 +307,11 @@ static int take_fd(int *fd)
 static int open_streams(struct ccp_child *child, size_t max_line, struct ends *ends,
 			struct codexcp_error *err)
 {
-	int rc = ccp_stream_open(child->loop, take_fd(&ends->parent[0]), 0, &in_events, child,
-				 &child->in, err);
+	int rc = 0;
 
+	if (ends->parent[0] >= 0)
+		rc = ccp_stream_open(child->loop, take_fd(&ends->parent[0]), 0, &in_events, child,
+				     &child->in, err);
 	if (rc == 0 && ends->parent[1] >= 0) {
 		rc = ccp_stream_open(child->loop, take_fd(&ends->parent[1]), max_line, &out_events,
 				     child, &child->out, err);

@@ -30,6 +30,8 @@ struct ccp_child_options {
 	const char *const *envp; /* NULL: ours */
 	const char *cwd;         /* NULL: ours */
 	const char *stderr_path; /* append stderr to this 0600 file instead of keeping its tail */
+	const char *stdout_path; /* append stdout to this 0600 file; there are no lines then */
+	bool no_stdin;           /* stdin is the null device */
 	size_t max_line;
 	/* Freeing the object leaves the process alone (a worker that outlives its starter). Its
 	 * stderr is the null device when there is no stderr_path. */

@@ -126,11 +126,21 @@ static enum ccp_lines_what take_rest(struct ccp_lines *lines, char **ret_line, s
 	return take(lines, len, ret_line, ret_len);
 }
 
+static enum ccp_lines_what take_all(struct ccp_lines *lines, char **ret_line, size_t *ret_len)
+{
+	if (lines->start == lines->len)
+		return CCP_LINES_NONE;
+	lines->scanned = lines->len;
+	return take(lines, lines->len - lines->start, ret_line, ret_len);
+}
+
 enum ccp_lines_what ccp_lines_next(struct ccp_lines *lines, char **ret_line, size_t *ret_len)
 {
 	char *newline;
 	size_t len;
 
+	if (lines->max == CCP_LINES_RAW)
+		return take_all(lines, ret_line, ret_len);
 	if (!skip_byte_order_mark(lines))
 		return CCP_LINES_NONE;
 	newline = find_newline(lines);

@@ -26,6 +26,8 @@ struct ccp_lines {
 };
 
 #define CCP_LINES(max_line) ((struct ccp_lines){ .max = (max_line) })
+/* As a ceiling: there are no lines, each "line" is all that has come and was not handed out. */
+#define CCP_LINES_RAW SIZE_MAX
 
 enum ccp_lines_what {
 	CCP_LINES_NONE, /* more bytes are wanted, or all was handed out when there are none */

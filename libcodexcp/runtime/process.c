@@ -122,10 +122,30 @@ enum ccp_process_state ccp_process_check(const struct ccp_process_id *id)
 	return look.start_time == id->start_time ? CCP_PROCESS_ALIVE : CCP_PROCESS_DEAD;
 }
 
+bool ccp_process_is_gone(const struct ccp_process_id *id)
+{
+	enum ccp_process_state state = ccp_process_check(id);
+
+	return state == CCP_PROCESS_DEAD || state == CCP_PROCESS_LOST;
+}
+
 void ccp_process_kill(const struct ccp_process_id *id)
 {
+	pid_t pid = (pid_t)id->pid;
+
 	if (ccp_process_check(id) == CCP_PROCESS_ALIVE)
-		kill((pid_t)id->pid, SIGKILL);
+		kill(getpgid(pid) == pid ? -pid : pid, SIGKILL);
+}
+
+void ccp_process_signal(const struct ccp_process_id *id, int signum)
+{
+	if (ccp_process_check(id) == CCP_PROCESS_ALIVE)
+		kill((pid_t)id->pid, signum);
+}
+
+bool ccp_process_has(const struct ccp_process_id *id, int64_t pid)
+{
+	return pid > 0 && (pid == id->pid || getsid((pid_t)pid) == id->pid);
 }
 
 /* 1 locked, 0 somebody else has it. */

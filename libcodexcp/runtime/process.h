@@ -27,8 +27,15 @@ enum ccp_process_state {
 	CCP_PROCESS_UNKNOWN, /* another pid namespace, or nothing to compare with */
 };
 enum ccp_process_state ccp_process_check(const struct ccp_process_id *id);
-/* SIGKILL, but only while the pid still names this process. */
+/* Proven: dead or lost. */
+bool ccp_process_is_gone(const struct ccp_process_id *id);
+/* SIGKILL, but only while the pid still names this process; its process group goes with it when it
+ * leads one. */
 void ccp_process_kill(const struct ccp_process_id *id);
+/* Any other signal, to the process alone, on the same condition. */
+void ccp_process_signal(const struct ccp_process_id *id, int signum);
+/* Whether `pid` is this process, or was started by it in the session that it leads. */
+bool ccp_process_has(const struct ccp_process_id *id, int64_t pid);
 
 /* flock() on a file that is made and never unlinked, close-on-exec. 1 taken (*ret_fd), 0 somebody
  * else has it. */

@@ -231,3 +231,11 @@ int ccp_socket_connect(const char *dir, const char *name, struct codexcp_error *
 	fd = -1;
 	return rc;
 }
+
+int64_t ccp_socket_peer_pid(int fd)
+{
+	struct ucred peer = { 0 };
+	socklen_t len = sizeof(peer);
+
+	return getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &peer, &len) == 0 ? peer.pid : 0;
+}

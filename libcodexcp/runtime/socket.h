@@ -23,3 +23,6 @@ void ccp_listener_free(struct ccp_listener *listener);
 /* Connect without waiting (a local connect never blocks for long). Returns the descriptor; nobody
  * listening is CODEXCP_E_BUSY. */
 int ccp_socket_connect(const char *dir, const char *name, struct codexcp_error *err);
+/* The process that listens at the other end of a connection, as the kernel saw it; 0 when it
+ * cannot be seen from our pid namespace. */
+int64_t ccp_socket_peer_pid(int fd);

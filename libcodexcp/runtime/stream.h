@@ -5,7 +5,8 @@
  * A line is handed over without its "\n" or "\r\n", NUL-terminated, and may be changed in place; it
  * is valid during the callback. A line longer than the ceiling is dropped whole and reported once,
  * and the stream goes on. The last line needs no newline. A UTF-8 byte order mark at the very start
- * is skipped.
+ * is skipped. With CCP_STREAM_RAW for a ceiling there are no lines: bytes are handed over as they
+ * come.
  *
  * Descriptors become non-blocking, and that is a property of the open file: whoever shares it sees
  * it too, so give a private pipe or socket where that matters. Descriptors 0-2 are left open in the
@@ -16,6 +17,8 @@
 
 #include "base/error.h"
 #include "runtime/loop.h"
+
+#define CCP_STREAM_RAW SIZE_MAX
 
 struct ccp_stream;
 

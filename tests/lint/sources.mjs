@@ -19,7 +19,7 @@ const BELOW = {
 const PROGRAMS = ['server', 'admin', 'hooks'];
 
 // Libraries that one folder hides from the rest.
-const OWNERS = { 'uv.h': 'runtime', 'sqlite3.h': 'store', 'sodium.h': 'base', 'utf8proc.h': 'domain' };
+const OWNERS = { 'uv.h': 'runtime', 'sqlite3.h': 'store', 'sodium.h': 'base', 'utf8proc.h': 'domain', 'wslay/wslay.h': 'appserver' };
 
 const BANNED_FUNCTIONS = ['strcpy', 'strcat', 'sprintf', 'vsprintf', 'gets', 'strtok'];
 const BANNED_OUTSIDE_TESTS = ['atoi', 'atol', 'system', 'popen', 'setlocale', 'umask'];
