@@ -1,8 +1,11 @@
 /*
  * The fake `codex app-server`: a real child process for tests, speaking as Codex 0.169 does on
- * stdio.
+ * stdio or on a local socket.
  *
- *	fake-appserver app-server
+ *	fake-appserver app-server [--listen unix://NAME]
+ *
+ * On a socket there may be several clients, and none: turns go on. Each hears of the threads that it
+ * has started or resumed.
  *
  * It behaves well unless told otherwise by its environment:
  *
@@ -21,6 +24,9 @@
  *	CCP_FAKE_DIE_AFTER=METHOD	or right after its answer; of a notification: instead of sending it,
  *					or right after; once per CCP_FAKE_STATE when that is set
  *	CCP_FAKE_DROP=METHOD		do it, but never answer
+ *	CCP_FAKE_NO_SOCKET=1		--listen is a usage error, as in old versions
+ *	CCP_FAKE_UPGRADE=TEXT		status line of the answer to the HTTP upgrade, instead of 101
+ *	CCP_FAKE_UNFRAGMENTED=N		bytes that a message may have in one WebSocket frame
  *	CCP_FAKE_SCRIPT=FILE		lines, in order; whatever comes meanwhile gets the usual behaviour:
  *
  *	once				the rest is for the first process of this CCP_FAKE_STATE only
@@ -29,11 +35,13 @@
  *	reply JSON | error CODE TEXT | overload
  *	notify JSON | request JSON	a whole message; $name stands for a captured value as JSON
  *	expect-answer			until the last `request` was answered; its result is $answer
+ *	disconnect			close all connections, and go on
  *	finish [STATUS]			end every running turn: completed (default), failed, interrupted
  *	await FILE			until FILE exists: the test says when
  *	delay MS | garbage TEXT | long BYTES | stderr TEXT
  *	garble METHOD			the next notification of METHOD arrives as garbage
- *	term ignore | term default	what SIGTERM does; else it ends the process with status 0
+ *	term ignore | term default	what SIGTERM does; else it ends the process with status 0, on
+ *					a socket after the last running turn
  *	hang				never read or write again, end of input included
  *	die [STATUS | SIGKILL | SIGTERM | SIGSEGV]
  *
@@ -53,8 +61,8 @@ struct fake {
 	json_t *later;   /* notifications that follow the answer being made */
 	const char *state;
 	int overloads;
-	bool initialized;
-	struct ccp_strbuf in;
+	struct fake_wire *wire;
+	json_t *pending; /* requests of ours that nobody has answered: whoever resumes gets them again */
 	json_t *vars;    /* of the script */
 	json_t *message; /* what `expect` waited for */
 	char *garble;    /* the notification that is to arrive as garbage, or NULL */
@@ -69,6 +77,7 @@ json_t *fake_answer(struct fake *f, const char *method, const json_t *params,
 		    struct fake_error *ret_error);
 /* End the turns whose time has come; returns when the next one ends, 0 for none. */
 int64_t fake_run_turns(struct fake *f);
+bool fake_is_idle(struct fake *f);
 void fake_finish_turns(struct fake *f, const char *status);
 int64_t fake_env(const char *name, int64_t def);
 
@@ -79,8 +88,6 @@ int64_t fake_now(void);
 void fake_serve(struct fake *f, bool (*enough)(struct fake *f, json_t *message, void *data),
 		void *data, int64_t until);
 void fake_default(struct fake *f, json_t *message);
-void fake_write(const char *text, size_t len);
-void fake_send(json_t *message);
 /* A line of CCP_FAKE_LOG. */
 void fake_log(const char *what, const json_t *value);
 /* Whether this is the first time in this CCP_FAKE_STATE; always, when there is none. */
@@ -88,3 +95,22 @@ bool fake_first(const struct fake *f, const char *name);
 
 /* fake_script.c */
 void fake_script(struct fake *f, const char *path);
+
+/* fake_wire.c. A text as it is, to everybody; */
+void fake_say(struct fake *f, const char *text, size_t len);
+/* to those whom it concerns; */
+void fake_send(struct fake *f, const json_t *message);
+/* to whom the message came from that was read last. */
+void fake_answer_send(struct fake *f, const json_t *message);
+void fake_subscribe(struct fake *f, const char *thread);
+/* False when it is initialised already. */
+bool fake_initialize(struct fake *f);
+bool fake_initialized(const struct fake *f);
+void fake_disconnect(struct fake *f);
+/* A message that has come, as an allocation, or NULL. */
+char *fake_next_line(struct fake *f, size_t *ret_len);
+/* Until something comes. */
+void fake_wait(struct fake *f, int timeout_ms);
+void fake_end_when_told(struct fake *f, bool idle);
+/* `listen`: the argument of --listen, or NULL for standard streams. */
+void fake_open_wire(struct fake *f, const char *listen);

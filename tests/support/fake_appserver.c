@@ -1,8 +1,6 @@
 /* The fake app-server's wire: reading, answering, dying. See fake.h. */
 #include "fake.h"
 
-#include <errno.h>
-#include <poll.h>
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
@@ -24,29 +22,6 @@ int64_t fake_env(const char *name, int64_t def)
 int64_t fake_now(void)
 {
 	return ccp_clock_wall(ccp_clock_system());
-}
-
-void fake_write(const char *text, size_t len)
-{
-	while (len > 0) {
-		ssize_t n = write(STDOUT_FILENO, text, len);
-
-		if (n < 0 && errno == EINTR)
-			continue;
-		if (n < 0)
-			exit(0);
-		text += n;
-		len -= (size_t)n;
-	}
-}
-
-void fake_send(json_t *message)
-{
-	size_t len;
-	_cleanup_free_ char *text = ccp_json_dump(message, &len);
-
-	fake_write(text, len);
-	fake_write("\n", 1);
 }
 
 void fake_notify(struct fake *f, const char *method, json_t *params)
@@ -80,10 +55,10 @@ static void send_notification(struct fake *f, json_t *message)
 	if (is_due(f, "CCP_FAKE_DIE_BEFORE", method))
 		raise(SIGKILL);
 	if (ccp_streq(f->garble, method)) {
-		fake_write("{\"method\": garbled\n", 19);
+		fake_say(f, "{\"method\": garbled", 18);
 		free(TAKE_PTR(f->garble));
 	} else {
-		fake_send(message);
+		fake_send(f, message);
 	}
 	if (is_due(f, "CCP_FAKE_DIE_AFTER", method))
 		raise(SIGKILL);
@@ -97,6 +72,25 @@ static void send_later(struct fake *f)
 	json_array_foreach (f->later, i, message)
 		send_notification(f, message);
 	json_array_clear(f->later);
+}
+
+/* After the answer, as with Codex. */
+static void send_pending(struct fake *f, const json_t *params)
+{
+	const char *thread = ccp_json_str(params, "threadId");
+	json_t *request;
+	size_t i;
+
+	json_array_foreach (f->pending, i, request)
+		if (ccp_streq(ccp_json_str(json_object_get(request, "params"), "threadId"), thread))
+			fake_answer_send(f, request);
+}
+
+static void settle(struct fake *f, const json_t *id)
+{
+	for (size_t i = json_array_size(f->pending); i-- > 0;)
+		if (json_equal(json_object_get(json_array_get(f->pending, i), "id"), id))
+			json_array_remove(f->pending, i);
 }
 
 void fake_default(struct fake *f, json_t *message)
@@ -116,10 +110,12 @@ void fake_default(struct fake *f, json_t *message)
 	if (fake_env("CCP_FAKE_EARLY", 0))
 		send_later(f);
 	if (!ccp_streq(drop, method))
-		fake_send(answer);
+		fake_answer_send(f, answer);
 	if (is_due(f, "CCP_FAKE_DIE_AFTER", method))
 		raise(SIGKILL);
 	send_later(f);
+	if (result && ccp_streq(method, "thread/resume"))
+		send_pending(f, json_object_get(message, "params"));
 }
 
 void fake_log(const char *what, const json_t *value)
@@ -154,34 +150,23 @@ static void take_line(struct server *s, const char *line, size_t len)
 	fake_log(method ? method : "answer", method ? json_object_get(message, "params") : message);
 	if (method && is_due(s->f, "CCP_FAKE_DIE_BEFORE", method))
 		raise(SIGKILL);
+	if (!method)
+		settle(s->f, json_object_get(message, "id"));
 	s->done = s->enough && s->enough(s->f, message, s->data);
 	if (!s->done && method && json_object_get(message, "id"))
 		fake_default(s->f, message);
 }
 
-/* Lines that have arrived, until one of them is what was waited for. */
+/* Messages that have arrived, until one of them is what was waited for. */
 static void take_lines(struct server *s)
 {
-	struct ccp_strbuf *in = &s->f->in;
-	char *end;
+	size_t len;
+	char *line;
 
-	while (!s->done && in->len > 0 && (end = memchr(in->data, '\n', in->len))) {
-		size_t len = (size_t)(end - in->data);
-
-		take_line(s, in->data, len);
-		ccp_strbuf_consume(in, len + 1);
+	while (!s->done && (line = fake_next_line(s->f, &len))) {
+		take_line(s, line, len);
+		free(line);
 	}
-}
-
-static void read_some(struct fake *f)
-{
-	char buffer[65536];
-	ssize_t n = read(STDIN_FILENO, buffer, sizeof(buffer));
-
-	if (n == 0 || (n < 0 && errno != EINTR))
-		exit(0);
-	if (n > 0)
-		ccp_strbuf_append_n(&f->in, buffer, (size_t)n);
 }
 
 static int wait_ms(int64_t turn_at, int64_t until)
@@ -197,7 +182,6 @@ void fake_serve(struct fake *f, bool (*enough)(struct fake *f, json_t *message, 
 	struct server s = { .f = f, .enough = enough, .data = data };
 
 	for (;;) {
-		struct pollfd in = { .fd = STDIN_FILENO, .events = POLLIN };
 		int64_t turn_at;
 
 		take_lines(&s);
@@ -205,14 +189,9 @@ void fake_serve(struct fake *f, bool (*enough)(struct fake *f, json_t *message, 
 		send_later(f);
 		if (s.done || (until && fake_now() >= until))
 			return;
-		if (poll(&in, 1, wait_ms(turn_at, until)) > 0)
-			read_some(f);
+		fake_end_when_told(f, fake_is_idle(f));
+		fake_wait(f, wait_ms(turn_at, until));
 	}
-}
-
-static void on_term(int signum)
-{
-	_exit(0);
 }
 
 int main(int argc, char **argv)
@@ -221,17 +200,18 @@ int main(int argc, char **argv)
 	struct fake f = {
 		.threads = json_object(),
 		.later = json_array(),
+		.pending = json_array(),
 		.vars = json_object(),
 		.state = getenv("CCP_FAKE_STATE"),
 		.overloads = (int)fake_env("CCP_FAKE_OVERLOAD", 0),
-		.in = CCP_STRBUF(64u << 20),
 	};
 
-	if (argc < 2 || strcmp(argv[1], "app-server") != 0 || ccp_random_init() < 0) {
-		fprintf(stderr, "usage: %s app-server\n", argv[0]);
+	if (argc < 2 || strcmp(argv[1], "app-server") != 0 || ccp_random_init() < 0 ||
+	    (argc > 2 && (argc != 4 || strcmp(argv[2], "--listen") != 0))) {
+		fprintf(stderr, "usage: %s app-server [--listen unix://NAME]\n", argv[0]);
 		return 2;
 	}
-	signal(SIGTERM, on_term);
+	fake_open_wire(&f, argc > 2 ? argv[3] : NULL);
 	if (script)
 		fake_script(&f, script);
 	fake_serve(&f, NULL, NULL, 0);

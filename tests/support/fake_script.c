@@ -97,7 +97,7 @@ static void do_reply(struct fake *f, char *args)
 	json_auto_t *message = json_pack("{s:O, s:o}", "id", json_object_get(f->vars, "id"),
 					 "result", expand(f, args));
 
-	fake_send(message);
+	fake_answer_send(f, message);
 }
 
 static void do_error(struct fake *f, char *args)
@@ -108,7 +108,7 @@ static void do_error(struct fake *f, char *args)
 					 json_object_get(f->vars, "id"), "error", "code", (int)code,
 					 "message", *text ? text + 1 : "");
 
-	fake_send(message);
+	fake_answer_send(f, message);
 }
 
 static void do_overload(struct fake *f, char *args)
@@ -122,7 +122,7 @@ static void do_notify(struct fake *f, char *args)
 {
 	json_auto_t *message = expand(f, args);
 
-	fake_send(message);
+	fake_send(f, message);
 }
 
 static void do_request(struct fake *f, char *args)
@@ -130,7 +130,8 @@ static void do_request(struct fake *f, char *args)
 	json_auto_t *message = expand(f, args);
 
 	json_object_set(f->vars, "request", json_object_get(message, "id"));
-	fake_send(message);
+	json_array_append(f->pending, message);
+	fake_send(f, message);
 }
 
 static void do_finish(struct fake *f, char *args)
@@ -146,18 +147,16 @@ static void do_delay(struct fake *f, char *args)
 
 static void do_garbage(struct fake *f, char *args)
 {
-	fake_write(args, strlen(args));
-	fake_write("\n", 1);
+	fake_say(f, args, strlen(args));
 }
 
 static void do_long(struct fake *f, char *args)
 {
 	size_t len = (size_t)atol(args);
-	_cleanup_free_ char *text = malloc(len + 1);
+	_cleanup_free_ char *text = malloc(len);
 
 	memset(text, 'x', len);
-	text[len] = '\n';
-	fake_write(text, len + 1);
+	fake_say(f, text, len);
 }
 
 static void do_garble(struct fake *f, char *args)
@@ -173,6 +172,11 @@ static void do_await(struct fake *f, char *args)
 {
 	while (access(args, F_OK) < 0)
 		fake_serve(f, NULL, NULL, fake_now() + AWAIT_MS);
+}
+
+static void do_disconnect(struct fake *f, char *args)
+{
+	fake_disconnect(f);
 }
 
 static void do_stderr(struct fake *f, char *args)
@@ -211,15 +215,25 @@ static const struct {
 	const char *name;
 	void (*run)(struct fake *f, char *args);
 } commands[] = {
-	{ "expect", do_expect },   { "expect-answer", do_expect_answer },
-	{ "default", do_default }, { "reply", do_reply },
-	{ "error", do_error },     { "overload", do_overload },
-	{ "notify", do_notify },   { "request", do_request },
-	{ "finish", do_finish },   { "delay", do_delay },
-	{ "garbage", do_garbage }, { "long", do_long },
-	{ "stderr", do_stderr },   { "term", do_term },
-	{ "hang", do_hang },       { "die", do_die },
-	{ "await", do_await },     { "garble", do_garble },
+	{ "expect", do_expect },
+	{ "expect-answer", do_expect_answer },
+	{ "default", do_default },
+	{ "reply", do_reply },
+	{ "error", do_error },
+	{ "overload", do_overload },
+	{ "notify", do_notify },
+	{ "request", do_request },
+	{ "finish", do_finish },
+	{ "delay", do_delay },
+	{ "garbage", do_garbage },
+	{ "long", do_long },
+	{ "stderr", do_stderr },
+	{ "term", do_term },
+	{ "hang", do_hang },
+	{ "die", do_die },
+	{ "await", do_await },
+	{ "garble", do_garble },
+	{ "disconnect", do_disconnect },
 };
 
 static void run_line(struct fake *f, char *line)

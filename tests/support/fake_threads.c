@@ -181,6 +181,7 @@ static json_t *thread_start(struct fake *f, const json_t *params, struct fake_er
 			  json_object_get(settings, "sandbox"));
 	json_object_set_new(f->threads, json_string_value(id), entry);
 	lock_thread(f, json_string_value(id));
+	fake_subscribe(f, json_string_value(id));
 	fake_notify(f, "thread/started", json_pack("{s:o}", "thread", thread_view(entry, false)));
 	return thread_answer(entry, false);
 }
@@ -205,6 +206,7 @@ static json_t *thread_resume(struct fake *f, const json_t *params, struct fake_e
 	}
 	if (json_array_size(turns_of(entry)) == 0)
 		return fail(error, "no rollout found for thread id ", id);
+	fake_subscribe(f, id);
 	return thread_answer(entry, !ccp_json_bool(params, "excludeTurns", false));
 }
 
@@ -444,6 +446,18 @@ int64_t fake_run_turns(struct fake *f)
 	return next;
 }
 
+bool fake_is_idle(struct fake *f)
+{
+	const char *id;
+	json_t *entry;
+
+	json_object_foreach (f->threads, id, entry) {
+		if (active_turn(entry))
+			return false;
+	}
+	return true;
+}
+
 void fake_finish_turns(struct fake *f, const char *status)
 {
 	const char *id;
@@ -461,9 +475,8 @@ static json_t *initialize(struct fake *f, const json_t *params, struct fake_erro
 {
 	const char *version = getenv("CCP_FAKE_VERSION");
 
-	if (f->initialized)
+	if (!fake_initialize(f))
 		return fail(error, "Already initialized", NULL);
-	f->initialized = true;
 	return json_pack("{s:o, s:s, s:s, s:s}", "userAgent",
 			 json_sprintf("codex_cli_rs/%s (Fake)", version ? version : "0.169.0"),
 			 "codexHome", "/nonexistent", "platformFamily", "unix", "platformOs",
@@ -491,7 +504,7 @@ static const struct {
 json_t *fake_answer(struct fake *f, const char *method, const json_t *params,
 		    struct fake_error *ret_error)
 {
-	if (!f->initialized && strcmp(method, "initialize") != 0)
+	if (!fake_initialized(f) && strcmp(method, "initialize") != 0)
 		return fail(ret_error, "Not initialized", NULL);
 	for (size_t i = 0; i < CCP_ARRAY_SIZE(methods); i++) {
 		if (strcmp(methods[i].method, method) != 0)
