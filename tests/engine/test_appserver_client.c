@@ -1,268 +1,4 @@
-#include <ccp_check.h>
-#include <errno.h>
-#include <signal.h>
-
-#include "appserver/answers.h"
-#include "appserver/client.h"
-#include "appserver/events.h"
-#include "appserver/methods.h"
-#include "base/file.h"
-#include "base/json.h"
-#include "base/str.h"
-#include "base/strbuf.h"
-
-#define ENV_MAX 16
-
-struct fixture {
-	struct ccp_loop *loop;
-	struct ccp_appserver *as;
-	struct ccp_appserver_options options;
-	const char *env[ENV_MAX];
-	char *owned[ENV_MAX]; /* the strings of env */
-	size_t n_env;
-	char *dir;
-	int ready, gone, late, replies;
-	struct codexcp_error why;       /* of the last gone */
-	struct codexcp_error reply_err; /* of the last reply */
-	json_t *reply;
-	struct ccp_strbuf log; /* what came, in order */
-	struct ccp_strbuf kinds;
-	bool turn_completed;
-	bool free_when_ready, free_when_gone, free_in_reply;
-};
-
-static void set_env(struct fixture *f, const char *name, const char *value)
-{
-	f->owned[f->n_env] = ccp_asprintf("%s=%s", name, value);
-	f->env[f->n_env] = f->owned[f->n_env];
-	f->n_env++;
-	ck_assert_uint_lt(f->n_env, ENV_MAX);
-}
-
-static char *path_in(struct fixture *f, const char *name)
-{
-	return ccp_asprintf("%s/%s", f->dir, name);
-}
-
-static void set_script(struct fixture *f, const char *text)
-{
-	_cleanup_free_ char *path = path_in(f, "script");
-
-	ck_assert_int_eq(ccp_file_replace(path, text, strlen(text), 0600, NULL), 0);
-	set_env(f, "CCP_FAKE_SCRIPT", path);
-}
-
-static void free_appserver(struct fixture *f)
-{
-	ccp_appserver_free(TAKE_PTR(f->as));
-}
-
-static void on_ready(void *data)
-{
-	struct fixture *f = data;
-
-	f->ready++;
-	ccp_strbuf_append(&f->log, "ready\n");
-	ccp_loop_stop(f->loop);
-	if (f->free_when_ready)
-		free_appserver(f);
-}
-
-static void on_gone(const struct codexcp_error *why, void *data)
-{
-	struct fixture *f = data;
-
-	f->gone++;
-	codexcp_error_done(&f->why);
-	ccp_fail_copy(&f->why, why);
-	ccp_strbuf_append(&f->log, "gone\n");
-	ccp_loop_stop(f->loop);
-	if (f->free_when_gone)
-		free_appserver(f);
-}
-
-static void on_notification(const char *method, json_t *params, void *data)
-{
-	struct fixture *f = data;
-	struct ccp_event e;
-
-	ccp_strbuf_appendf(&f->log, "%s\n", method);
-	ccp_event_parse(method, params, &e);
-	if (e.kind != CCP_EVENT_OTHER && e.kind != CCP_EVENT_WARNING)
-		ccp_strbuf_appendf(&f->kinds, "%s %s %s\n", method, e.status ? e.status : "-",
-				   e.item_type ? e.item_type : "-");
-	f->turn_completed |= e.kind == CCP_EVENT_TURN_COMPLETED;
-	ccp_loop_stop(f->loop);
-}
-
-static void on_request(json_t *id, const char *method, json_t *params, void *data)
-{
-	struct fixture *f = data;
-	json_t *answer = ccp_request_safe_answer(method, params, 0);
-
-	ccp_strbuf_appendf(&f->log, "request %s\n", method);
-	if (answer)
-		ck_assert_int_eq(ccp_appserver_reply(f->as, id, answer, NULL), 0);
-	else
-		ck_assert_int_eq(ccp_appserver_reply_error(f->as, id, -32601, "no", NULL), 0);
-}
-
-static void on_late(int64_t id, json_t *result, json_t *error, void *data)
-{
-	struct fixture *f = data;
-
-	ck_assert_ptr_nonnull(result);
-	f->late++;
-	ccp_loop_stop(f->loop);
-}
-
-static void on_garbage(const char *line, size_t len, void *data)
-{
-	struct fixture *f = data;
-
-	if (line)
-		ccp_strbuf_appendf(&f->log, "garbage %s\n", line);
-	else
-		ccp_strbuf_append(&f->log, "overlong\n");
-}
-
-static const struct ccp_appserver_events events = {
-	.ready = on_ready,
-	.gone = on_gone,
-	.notification = on_notification,
-	.request = on_request,
-	.late = on_late,
-	.garbage = on_garbage,
-};
-
-static void setup(struct fixture *f)
-{
-	*f = (struct fixture){ .log = CCP_STRBUF(1 << 20), .kinds = CCP_STRBUF(1 << 20) };
-	f->dir = ccp_test_make_dir();
-	f->options = (struct ccp_appserver_options){
-		.binary = getenv("CCP_FAKE_APPSERVER"),
-		.cwd = f->dir,
-		.envp = f->env,
-	};
-	ck_assert_ptr_nonnull(f->options.binary);
-	ck_assert_int_eq(ccp_loop_new(NULL, &f->loop, NULL), 0);
-}
-
-static void create(struct fixture *f)
-{
-	ck_assert_int_eq(ccp_appserver_new(f->loop, &f->options, &events, f, &f->as, NULL), 0);
-}
-
-static void await(struct fixture *f, const int *counter, int want)
-{
-	while (*counter < want)
-		ccp_loop_run(f->loop);
-	ck_assert_int_eq(*counter, want);
-}
-
-static void start(struct fixture *f)
-{
-	int ready = f->ready;
-
-	if (!f->as)
-		create(f);
-	ccp_appserver_start(f->as);
-	ck_assert_int_eq(f->ready, ready);
-	await(f, &f->ready, ready + 1);
-	ck_assert_int_eq(ccp_appserver_state(f->as), CCP_APPSERVER_READY);
-}
-
-static void teardown(struct fixture *f)
-{
-	free_appserver(f);
-	ccp_loop_free(f->loop);
-	codexcp_error_done(&f->why);
-	codexcp_error_done(&f->reply_err);
-	json_decref(f->reply);
-	ccp_strbuf_done(&f->log);
-	ccp_strbuf_done(&f->kinds);
-	for (size_t i = 0; i < f->n_env; i++)
-		free(f->owned[i]);
-	ccp_test_remove_dir(f->dir);
-}
-
-static void on_reply(json_t *result, const struct codexcp_error *err, void *data)
-{
-	struct fixture *f = data;
-
-	f->replies++;
-	ccp_strbuf_append(&f->log, err ? "failed\n" : "reply\n");
-	json_decref(f->reply);
-	f->reply = json_incref(result);
-	codexcp_error_done(&f->reply_err);
-	if (err)
-		ccp_fail_copy(&f->reply_err, err);
-	ccp_loop_stop(f->loop);
-	if (f->free_in_reply && f->as)
-		free_appserver(f);
-}
-
-/* Steals params. */
-static void call(struct fixture *f, const char *method, json_t *params)
-{
-	ck_assert_int_eq(ccp_appserver_call(f->as, method, params, 0, on_reply, f, NULL), 0);
-}
-
-/* Steals params; the answer is in f->reply or f->reply_err. */
-static void ask(struct fixture *f, const char *method, json_t *params)
-{
-	int replies = f->replies;
-
-	call(f, method, params);
-	await(f, &f->replies, replies + 1);
-}
-
-/* A new thread; its id lives in f->reply until the next answer, so it is copied. */
-static char *new_thread(struct fixture *f)
-{
-	const struct ccp_thread_start params = { .cwd = "/w", .sandbox = CCP_SANDBOX_UNSET };
-	struct ccp_thread_answer answer;
-
-	ask(f, "thread/start",
-	    ccp_thread_start_params(&ccp_appserver_info(f->as)->version, &params));
-	ck_assert_int_eq(ccp_thread_answer_parse(f->reply, &answer, NULL), 0);
-	return strdup(answer.thread_id);
-}
-
-static json_t *turn_params(struct fixture *f, const char *thread, const char *text)
-{
-	const struct ccp_turn_start params = { .thread_id = thread,
-					       .client_message_id = "op-1",
-					       .text = text,
-					       .sandbox = CCP_SANDBOX_UNSET };
-
-	return ccp_turn_start_params(&ccp_appserver_info(f->as)->version, &params);
-}
-
-static void await_turn(struct fixture *f)
-{
-	while (!f->turn_completed)
-		ccp_loop_run(f->loop);
-	f->turn_completed = false;
-}
-
-static int count_lines(struct fixture *f, const char *name, const char *prefix)
-{
-	_cleanup_free_ char *path = path_in(f, name), *text = NULL;
-	char *rest = NULL;
-	int n = 0;
-
-	ck_assert_int_eq(ccp_file_read(path, 1 << 20, &text, NULL, NULL), 1);
-	for (char *line = strtok_r(text, "\n", &rest); line; line = strtok_r(NULL, "\n", &rest))
-		n += ccp_str_has_prefix(line, prefix);
-	return n;
-}
-
-static void check_dead(int64_t pid)
-{
-	ck_assert_int_eq(kill((pid_t)pid, 0), -1);
-	ck_assert_int_eq(errno, ESRCH);
-}
+#include "client_env.h"
 
 /* ---- start ---- */
 
@@ -358,7 +94,7 @@ START_TEST(test_start_garbage)
 	setup(&f);
 	f.options.max_line = 4096;
 	set_script(&f,
-		   "garbage Welcome!\nlong 5000\nexpect initialize\ngarbage {\"id\":\ndefault\n");
+		   "expect initialize\ngarbage Welcome!\nlong 5000\ngarbage {\"id\":\ndefault\n");
 	start(&f);
 	ck_assert_str_eq(ccp_strbuf_str(&f.log),
 			 "garbage Welcome!\noverlong\ngarbage {\"id\":\nready\n");
@@ -726,19 +462,22 @@ START_TEST(test_free_in_reply)
 }
 END_TEST
 
-START_TEST(test_free_kills)
+/* On standard streams it ends with us, on a socket it does not. */
+START_TEST(test_free)
 {
 	struct fixture f;
-	int64_t pid;
+	struct ccp_process_id process;
 
 	setup(&f);
 	set_script(&f, "term ignore\nexpect initialized\nhang\n");
 	start(&f);
 	call(&f, "pending", NULL);
-	pid = ccp_appserver_info(f.as)->process.pid;
+	process = ccp_appserver_info(f.as)->process;
 	free_appserver(&f);
 	ccp_loop_run(f.loop);
-	check_dead(pid);
+	ck_assert_int_eq(ccp_process_check(&process),
+			 on_socket() ? CCP_PROCESS_ALIVE : CCP_PROCESS_DEAD);
+	ccp_process_kill(&process);
 	ck_assert_int_eq(f.replies, 0);
 	teardown(&f);
 }
@@ -749,4 +488,4 @@ CCP_TEST_MAIN("appserver_client", test_start_once, test_start_dies, test_start_r
 	      test_call_unless_ready, test_death_answers_once, test_refusals, test_late,
 	      test_requests, test_turn_like_recorded, test_turn_cut, test_interrupt, test_stop_eof,
 	      test_stop_term, test_stop_kill, test_stop_before_spawn, test_free_when_ready,
-	      test_free_when_gone, test_free_in_reply, test_free_kills)
+	      test_free_when_gone, test_free_in_reply, test_free)
