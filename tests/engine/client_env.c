@@ -28,6 +28,8 @@ void set_script(struct fixture *f, const char *text)
 
 void free_appserver(struct fixture *f)
 {
+	if (f->as)
+		f->left = ccp_appserver_info(f->as)->process;
 	ccp_appserver_free(TAKE_PTR(f->as));
 }
 
@@ -160,13 +162,8 @@ void start(struct fixture *f)
 
 void teardown(struct fixture *f)
 {
-	if (f->as && on_socket()) {
-		struct ccp_process_id process = ccp_appserver_info(f->as)->process;
-
-		free_appserver(f);
-		ccp_process_kill(&process);
-	}
 	free_appserver(f);
+	ccp_process_kill(&f->left);
 	ccp_loop_free(f->loop);
 	codexcp_error_done(&f->why);
 	codexcp_error_done(&f->reply_err);

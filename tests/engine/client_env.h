@@ -36,6 +36,7 @@ struct fixture {
 	struct ccp_strbuf kinds;
 	bool turn_completed;
 	bool ignore_requests;
+	struct ccp_process_id left; /* the process when its client was freed */
 	bool free_when_ready, free_when_gone, free_in_reply;
 };
 

@@ -448,9 +448,32 @@ START_TEST(test_failures)
 }
 END_TEST
 
-CCP_TEST_MAIN("child", test_output_and_status, test_input, test_close_after_much_input,
-	      test_input_that_nobody_reads, test_overlong, test_tail_is_the_end_and_valid,
-	      test_stderr_file, test_no_output_wanted, test_environment_and_directory,
-	      test_clean_child, test_stop, test_stop_the_stubborn, test_process_left_behind,
-	      test_free_within_line, test_free_within_exited, test_close_within_line,
-	      test_free_at_once, test_outlives, test_outlives_and_is_reaped, test_failures)
+/* What outlives us reads nothing and writes into a file. */
+START_TEST(test_files_only)
+{
+	struct fixture f;
+	char *dir = ccp_test_make_dir(), *path = ccp_path_join(dir, "log"), *text = NULL;
+	const struct ccp_child_options options = {
+		.stdout_path = path, .stderr_path = path, .no_stdin = true, .outlives = true
+	};
+
+	setup(&f);
+	spawn(&f, options, "cat; echo out; echo err >&2", &silent);
+	ccp_loop_run(f.loop);
+	ck_assert_int_eq(f.exits, 1);
+	ck_assert_int_eq(ccp_file_read(path, 100, &text, NULL, NULL), 1);
+	ck_assert_str_eq(text, "out\nerr\n");
+	done(&f);
+	free(text);
+	free(path);
+	ccp_test_remove_dir(dir);
+}
+END_TEST
+
+CCP_TEST_MAIN("child", test_files_only, test_output_and_status, test_input,
+	      test_close_after_much_input, test_input_that_nobody_reads, test_overlong,
+	      test_tail_is_the_end_and_valid, test_stderr_file, test_no_output_wanted,
+	      test_environment_and_directory, test_clean_child, test_stop, test_stop_the_stubborn,
+	      test_process_left_behind, test_free_within_line, test_free_within_exited,
+	      test_close_within_line, test_free_at_once, test_outlives, test_outlives_and_is_reaped,
+	      test_failures)

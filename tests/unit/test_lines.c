@@ -129,4 +129,16 @@ START_TEST(test_long_lines)
 }
 END_TEST
 
-CCP_TEST_MAIN("lines", test_framing, test_ceiling, test_nul_bytes, test_long_lines)
+START_TEST(test_raw)
+{
+	char *seen = frame("\xef\xbb\xbf"
+			   "a\nb\r\nc",
+			   9, CCP_LINES_RAW, 4);
+
+	ck_assert_str_eq(seen, "[\xef\xbb\xbf"
+			       "a][\nb\r\n][c]");
+	free(seen);
+}
+END_TEST
+
+CCP_TEST_MAIN("lines", test_raw, test_framing, test_ceiling, test_nul_bytes, test_long_lines)
