@@ -103,8 +103,8 @@ CCP_DEFINE_CLEANUP(struct ccp_appserver, ccp_appserver_free);
 /* Start unless it runs, starts, or is still stopping (then events.gone comes first). The outcome
  * always comes as an event, never inside this call. */
 void ccp_appserver_start(struct ccp_appserver *as);
-/* The same for a process that is there: on its socket, verified, with its old instance id. When that
- * fails it is left alone: events.gone tells why, ccp_appserver_info.alive whether it is still
+/* The same for a process that is there: on its socket, verified, with its old instance id. When
+ * that fails it is left alone: events.gone tells why, ccp_appserver_info.alive whether it is still
  * there, and the owner may end it (ccp_process_kill) and start a new one. */
 void ccp_appserver_attach(struct ccp_appserver *as, const struct ccp_appserver_known *known);
 /* End the process. On stdio: close its stdin, SIGTERM after half of the grace, SIGKILL after all of

@@ -4,8 +4,8 @@
  *
  *	fake-appserver app-server [--listen unix://NAME]
  *
- * On a socket there may be several clients, and none: turns go on. Each hears of the threads that it
- * has started or resumed.
+ * On a socket there may be several clients, and none: turns go on. Each hears of the threads that
+ * it has started or resumed.
  *
  * It behaves well unless told otherwise by its environment:
  *

@@ -1,4 +1,4 @@
-/* The fake app-server's connections: standard streams, or WebSocket on a local socket. See fake.h. */
+/* The fake app-server's connections: standard streams, or WebSocket on a socket. See fake.h. */
 #include "fake.h"
 
 #include <errno.h>
