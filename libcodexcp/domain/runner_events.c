@@ -221,7 +221,9 @@ static void on_gone(const struct codexcp_error *why, void *data)
 
 static void check_soon(struct ccp_live *live, const struct codexcp_error *why)
 {
-	ccp_look_up_later(live, CHECK_MS);
+	/* Garbage that does not end must not put the look off for ever. */
+	if (!live->timer || !ccp_timer_active(live->timer))
+		ccp_look_up_later(live, CHECK_MS);
 }
 
 /* It may have been the end of a turn: what it said is not kept, and the turns are looked at. */
