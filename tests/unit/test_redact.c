@@ -1,6 +1,5 @@
 #include "base/redact.h"
 
-
 #include "base/json.h"
 #include "ccp_check.h"
 
@@ -203,7 +202,7 @@ START_TEST(test_cut_texts)
 }
 END_TEST
 
-/* Nothing is timed: what is quadratic in texts of this size does not end before the test's limit. */
+/* Nothing is timed: what is quadratic in texts of this size does not end within the limit. */
 static void redact_repeated(const char *unit, size_t len)
 {
 	_cleanup_free_ char *text = malloc(len), *out = NULL;
