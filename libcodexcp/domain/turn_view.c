@@ -108,8 +108,9 @@ static void set_progress_text(json_t **event, const struct ccp_journal_row *row,
 		ccp_json_set_new(event, "text", slice.text);
 }
 
-static int add_progress(const struct ccp_journal_row *row, void *data)
+static int add_progress(const void *at, void *data)
 {
+	const struct ccp_journal_row *row = at;
 	struct progress_list *list = data;
 	json_t *event = json_object();
 
@@ -201,8 +202,9 @@ struct message_list {
 	json_t *messages;
 };
 
-static int add_message(const struct ccp_message *message, void *data)
+static int add_message(const void *at, void *data)
 {
+	const struct ccp_message *message = at;
 	struct message_list *list = data;
 	json_t *entry = json_object();
 	int64_t max = list->view->full ? list->view->message_max_chars : NEWEST_CHARS;
