@@ -51,11 +51,12 @@ struct ccp_table {
 /* Bind the whole row, run. */
 int ccp_table_put(struct ccp_db *db, enum ccp_sql sql, const struct ccp_table *table,
 		  const void *row, struct codexcp_error *err);
-/* The first row of the statement with up to two text keys bound (NULL: SQL's NULL, when it has that many
- * parameters). 1 found, 0 none. ret_row is untouched unless found. */
+/* The first row of the statement with up to two text keys bound (NULL: SQL's NULL, when it has that
+ * many parameters). 1 found, 0 none. ret_row is untouched unless found. */
 int ccp_table_get(struct ccp_db *db, enum ccp_sql sql, const struct ccp_table *table,
 		  const char *key1, const char *key2, void *ret_row, struct codexcp_error *err);
-/* Every row of a statement that was opened and bound, until fn returns non-zero. The row is borrowed. */
+/* Every row of a statement that was opened and bound, until fn returns non-zero. The row is
+ * borrowed. */
 typedef int (*ccp_row_fn)(const void *row, void *data);
 int ccp_table_each(struct ccp_stmt *stmt, const struct ccp_table *table, ccp_row_fn fn, void *data,
 		   struct codexcp_error *err);
