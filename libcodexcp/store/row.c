@@ -71,18 +71,15 @@ int ccp_table_put(struct ccp_db *db, enum ccp_sql sql, const struct ccp_table *t
 static int read_first(struct ccp_stmt *stmt, const struct ccp_table *table, void *ret_row,
 		      struct codexcp_error *err)
 {
-	_cleanup_free_ void *row = calloc(1, table->size);
-	int r = row ? ccp_stmt_step(stmt, err) : ccp_fail_oom(err);
+	int r = ccp_stmt_step(stmt, err);
 
 	if (r != 1)
 		return r;
-	r = ccp_row_read(stmt, 0, table->columns, table->n, row, err);
-	if (r < 0) {
-		ccp_row_done(table->columns, table->n, row);
-		return r;
-	}
-	memcpy(ret_row, row, table->size);
-	return 1;
+	memset(ret_row, 0, table->size);
+	r = ccp_row_read(stmt, 0, table->columns, table->n, ret_row, err);
+	if (r < 0)
+		ccp_row_done(table->columns, table->n, ret_row);
+	return r < 0 ? r : 1;
 }
 
 int ccp_table_get(struct ccp_db *db, enum ccp_sql sql, const struct ccp_table *table,

@@ -52,7 +52,7 @@ struct ccp_table {
 int ccp_table_put(struct ccp_db *db, enum ccp_sql sql, const struct ccp_table *table,
 		  const void *row, struct codexcp_error *err);
 /* The first row of the statement with up to two text keys bound (NULL: SQL's NULL, when it has that
- * many parameters). 1 found, 0 none. ret_row is untouched unless found. */
+ * many parameters). 1 found, 0 none (ret_row untouched). */
 int ccp_table_get(struct ccp_db *db, enum ccp_sql sql, const struct ccp_table *table,
 		  const char *key1, const char *key2, void *ret_row, struct codexcp_error *err);
 /* Every row of a statement that was opened and bound, until fn returns non-zero. The row is
