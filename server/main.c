@@ -34,7 +34,7 @@ static int exit_status(const char *what, int rc, const struct codexcp_error *err
 		return EXIT_SUCCESS;
 	ccp_log(CCP_LOG_ERROR, what, "code", codexcp_error_name(err->code), "why", err->message,
 		NULL);
-	return EXIT_FAILURE;
+	return err->code == CODEXCP_E_CONFIG_INVALID ? 2 : EXIT_FAILURE;
 }
 
 static int run_server(const void *opts, int argc, char **argv)

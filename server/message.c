@@ -14,14 +14,14 @@ static const char *const version_names[MCP_VERSIONS] = {
 	[MCP_2026_07_28] = "2026-07-28",
 };
 
-/* What a tool has only since some version; everything else it always had. */
+/* When a member of a tool's definition came. */
 static const struct {
-	const char *key;
+	enum codexcp_tool_parts part;
 	enum mcp_version since;
-} tool_keys[] = {
-	{ "annotations", MCP_2025_03_26 },  { "title", MCP_2025_06_18 },
-	{ "outputSchema", MCP_2025_06_18 }, { "_meta", MCP_2025_06_18 },
-	{ "icons", MCP_2025_11_25 },
+} tool_members[] = {
+	{ CODEXCP_TOOL_ANNOTATIONS, MCP_2025_03_26 },
+	{ CODEXCP_TOOL_TITLE, MCP_2025_06_18 },
+	{ CODEXCP_TOOL_OUTPUT_SCHEMA, MCP_2025_06_18 },
 };
 
 const char *mcp_version_name(enum mcp_version version)
@@ -154,24 +154,30 @@ char *mcp_tool_result_text(enum mcp_version version, const json_t *payload, bool
 	return ccp_strbuf_take(&sb);
 }
 
-static json_t *tool_for(enum mcp_version version, json_t *tool)
+static unsigned tool_parts(enum mcp_version version)
 {
-	json_t *copy = json_copy(tool);
+	unsigned parts = 0;
 
-	for (size_t i = 0; copy && i < CCP_ARRAY_SIZE(tool_keys); i++)
-		if (version < tool_keys[i].since)
-			json_object_del(copy, tool_keys[i].key);
-	return copy;
+	for (size_t i = 0; i < CCP_ARRAY_SIZE(tool_members); i++)
+		if (version >= tool_members[i].since)
+			parts |= tool_members[i].part;
+	return parts;
 }
 
-json_t *mcp_tools_result(enum mcp_version version, const json_t *tools)
+char *mcp_tools_text(enum mcp_version version)
 {
-	json_t *result = mcp_result_new(version), *list = json_array(), *tool;
-	size_t i;
+	_cleanup_(ccp_strbuf_done) struct ccp_strbuf sb = CCP_STRBUF(MCP_MESSAGE_MAX);
+	_cleanup_free_ char *tools = codexcp_tools_text(tool_parts(version)), *text = NULL;
+	json_auto_t *head = mcp_result_new(version);
+	size_t len = 0;
 
-	json_array_foreach (tools, i, tool)
-		ccp_json_append_new(&list, tool_for(version, tool));
-	ccp_json_set_new(&result, "tools", list);
-	mcp_result_set_cache(&result, version);
-	return result;
+	mcp_result_set_cache(&head, version);
+	text = head ? ccp_json_dump(head, &len) : NULL;
+	if (!text || !tools)
+		return NULL;
+	ccp_strbuf_append_n(&sb, text, len - 1);
+	ccp_strbuf_append(&sb, len > strlen("{}") ? ",\"tools\":" : "\"tools\":");
+	ccp_strbuf_append(&sb, tools);
+	ccp_strbuf_append_char(&sb, '}');
+	return ccp_strbuf_take(&sb);
 }

@@ -93,7 +93,7 @@ void mcp_result_set_cache(json_t **result, enum mcp_version version);
 char *mcp_response_text(json_t *id, const char *result, size_t *ret_len);
 char *mcp_tool_result_text(enum mcp_version version, const json_t *payload, bool ok);
 /* The tools as clients of the version know them: {"tools": [...], ...}. */
-json_t *mcp_tools_result(enum mcp_version version, const json_t *tools);
+char *mcp_tools_text(enum mcp_version version);
 
 /* legacy.c */
 void mcp_initialize(const struct mcp_request *request);

@@ -2,14 +2,6 @@
 #include "server/caller.h"
 #include "server/request.h"
 
-static char *list_text(enum mcp_version version)
-{
-	json_auto_t *tools = codexcp_tools();
-	json_auto_t *result = tools ? mcp_tools_result(version, tools) : NULL;
-
-	return result ? ccp_json_dump(result, NULL) : NULL;
-}
-
 void mcp_tools_list(const struct mcp_request *request)
 {
 	char **text = &request->mcp->tools[request->version];
@@ -22,7 +14,7 @@ void mcp_tools_list(const struct mcp_request *request)
 		return;
 	}
 	if (!*text)
-		*text = list_text(request->version);
+		*text = mcp_tools_text(request->version);
 	mcp_answer(request, *text);
 }
 

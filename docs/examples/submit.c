@@ -6,6 +6,7 @@
  *
  * Run it again while the task runs: the same request is not run twice.
  */
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -57,6 +58,8 @@ int main(int argc, char **argv)
 		fprintf(stderr, "usage: %s DIRECTORY TASK\n", argv[0]);
 		return 2;
 	}
+	/* A worker or Codex that dies is an error to handle, not the end of this program. */
+	signal(SIGPIPE, SIG_IGN);
 	if (codexcp_open(&options, &cp, &err) < 0)
 		return fail("open", &err);
 	status = run(cp, &(struct codexcp_submit){ .cwd = argv[1],

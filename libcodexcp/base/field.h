@@ -16,6 +16,7 @@
 #pragma once
 
 #include "base/error.h"
+#include "base/strbuf.h"
 
 enum ccp_field_type {
 	CCP_TYPE_STRING,  /* const char *; min/max count characters, max 0 = no limit */
@@ -80,6 +81,8 @@ struct ccp_field {
  * reference or NULL.
  */
 json_t *ccp_field_schema(const struct ccp_field *fields);
+/* The same as compact text, which is what clients get: no JSON value is made for it. */
+void ccp_field_write_schema(struct ccp_strbuf *sb, const struct ccp_field *fields);
 
 /*
  * Validate `args` (an object, or NULL for none) and fill the struct at `out`, zeroed first.

@@ -9,6 +9,7 @@
 #define WORDS_MAX    4096
 #define CHOICES_MAX  600 /* bytes of "one of: ..." */
 #define MARKDOWN_MAX (256 * 1024)
+#define SCHEMA_MAX   (256 * 1024)
 
 /* How a type is called: in a schema, and in words with and without bounds. */
 struct wording {
@@ -54,94 +55,155 @@ static bool has_default(const struct ccp_field *f)
 	return f->type == CCP_TYPE_STRING ? f->def_text != NULL : f->def != 0;
 }
 
-static json_t *default_value(const struct ccp_field *f)
+/* A member's name, with the comma that the one before it needs. */
+static void write_key(struct ccp_strbuf *sb, const char *key)
 {
-	if (f->type == CCP_TYPE_STRING)
-		return json_string(f->def_text);
-	if (f->type == CCP_TYPE_ENUM)
-		return json_string(f->choices[f->def - 1]);
-	return f->type == CCP_TYPE_BOOL ? json_true() : json_integer(f->def);
+	if (sb->len && sb->data[sb->len - 1] != '{')
+		ccp_strbuf_append_char(sb, ',');
+	ccp_json_write_string(sb, key);
+	ccp_strbuf_append_char(sb, ':');
 }
 
-static void set_type(json_t **schema, const struct ccp_field *f)
+static void write_member(struct ccp_strbuf *sb, const char *key, const char *text)
+{
+	write_key(sb, key);
+	ccp_json_write_string(sb, text);
+}
+
+static void write_default(struct ccp_strbuf *sb, const struct ccp_field *f)
+{
+	if (f->type == CCP_TYPE_STRING)
+		ccp_json_write_string(sb, f->def_text);
+	else if (f->type == CCP_TYPE_ENUM)
+		ccp_json_write_string(sb, f->choices[f->def - 1]);
+	else if (f->type == CCP_TYPE_BOOL)
+		ccp_strbuf_append(sb, "true");
+	else
+		ccp_strbuf_appendf(sb, "%" PRId64, f->def);
+}
+
+static void write_type(struct ccp_strbuf *sb, const struct ccp_field *f)
 {
 	const char *name = wordings[f->type].schema;
 
-	if (name && f->flags & CCP_FIELD_NULLABLE)
-		ccp_json_set_new(schema, "type", json_pack("[ss]", name, "null"));
-	else
-		ccp_json_set_str(schema, "type", name);
+	if (!name)
+		return;
+	write_key(sb, "type");
+	ccp_strbuf_appendf(sb, f->flags & CCP_FIELD_NULLABLE ? "[\"%s\",\"null\"]" : "\"%s\"",
+			   name);
 }
 
-static void set_choices(json_t **schema, const struct ccp_field *f)
+static void write_choices(struct ccp_strbuf *sb, const struct ccp_field *f)
 {
-	json_t *choices = json_array();
-
-	for (size_t i = 0; f->choices[i]; i++)
-		ccp_json_append_new(&choices, json_string(f->choices[i]));
-	if (f->flags & CCP_FIELD_NULLABLE)
-		ccp_json_append_new(&choices, json_null());
-	ccp_json_set_new(schema, "enum", choices);
+	write_key(sb, "enum");
+	for (size_t i = 0; f->choices[i]; i++) {
+		ccp_strbuf_append_char(sb, i ? ',' : '[');
+		ccp_json_write_string(sb, f->choices[i]);
+	}
+	ccp_strbuf_append(sb, f->flags & CCP_FIELD_NULLABLE ? ",null]" : "]");
 }
 
-static void set_bounds(json_t **schema, const struct ccp_field *f)
+static void write_bounds(struct ccp_strbuf *sb, const struct ccp_field *f)
 {
 	const struct wording *wording = &wordings[f->type];
 	struct ccp_range range = shown_range(f);
 
-	if (wording->min_key && range.low != INT64_MIN)
-		ccp_json_set_int(schema, wording->min_key, range.low);
-	if (wording->max_key && range.high != INT64_MAX)
-		ccp_json_set_int(schema, wording->max_key, range.high);
+	if (wording->min_key && range.low != INT64_MIN) {
+		write_key(sb, wording->min_key);
+		ccp_strbuf_appendf(sb, "%" PRId64, range.low);
+	}
+	if (wording->max_key && range.high != INT64_MAX) {
+		write_key(sb, wording->max_key);
+		ccp_strbuf_appendf(sb, "%" PRId64, range.high);
+	}
 }
 
-static json_t *value_schema(const struct ccp_field *f)
+static void write_members(struct ccp_strbuf *sb, const struct ccp_field *fields);
+
+/* The members of a value's schema, without braces. */
+static void write_value(struct ccp_strbuf *sb, const struct ccp_field *f)
 {
 	bool closed = f->type == CCP_TYPE_OBJECT && f->fields;
 	bool described = f->type == CCP_TYPE_STRINGS || (f->type == CCP_TYPE_ARRAY && f->fields);
-	json_t *schema = closed ? ccp_field_schema(f->fields) : json_object();
 	struct ccp_field element = ccp_field_element(f);
 
-	set_type(&schema, f);
+	write_type(sb, f);
+	if (closed)
+		write_members(sb, f->fields);
 	if (f->type == CCP_TYPE_TIME)
-		ccp_json_set_str(&schema, "format", "date-time");
+		write_member(sb, "format", "date-time");
 	if (f->type == CCP_TYPE_ENUM)
-		set_choices(&schema, f);
-	if (described)
-		ccp_json_set_new(&schema, "items", value_schema(&element));
-	set_bounds(&schema, f);
-	return schema;
+		write_choices(sb, f);
+	if (described) {
+		write_key(sb, "items");
+		ccp_strbuf_append_char(sb, '{');
+		write_value(sb, &element);
+		ccp_strbuf_append_char(sb, '}');
+	}
+	write_bounds(sb, f);
 }
 
-static json_t *property_schema(const struct ccp_field *f)
+static void write_property(struct ccp_strbuf *sb, const struct ccp_field *f)
 {
-	json_t *schema = value_schema(f);
+	write_key(sb, f->name);
+	ccp_strbuf_append_char(sb, '{');
+	write_value(sb, f);
+	if (has_default(f)) {
+		write_key(sb, "default");
+		write_default(sb, f);
+	}
+	if (f->doc)
+		write_member(sb, "description", f->doc);
+	ccp_strbuf_append_char(sb, '}');
+}
 
-	if (has_default(f))
-		ccp_json_set_new(&schema, "default", default_value(f));
-	ccp_json_set_str(&schema, "description", f->doc);
-	return schema;
+static void write_required(struct ccp_strbuf *sb, const struct ccp_field *fields)
+{
+	bool any = false;
+
+	for (const struct ccp_field *f = fields; f->name; f++) {
+		if (!(f->flags & CCP_FIELD_REQUIRED) || f->flags & CCP_FIELD_HIDDEN)
+			continue;
+		if (!any)
+			write_key(sb, "required");
+		ccp_strbuf_append_char(sb, any ? ',' : '[');
+		ccp_json_write_string(sb, f->name);
+		any = true;
+	}
+	if (any)
+		ccp_strbuf_append_char(sb, ']');
+}
+
+/* What a closed object's schema has beside its type. */
+static void write_members(struct ccp_strbuf *sb, const struct ccp_field *fields)
+{
+	write_key(sb, "properties");
+	ccp_strbuf_append_char(sb, '{');
+	for (const struct ccp_field *f = fields; f->name; f++)
+		if (!(f->flags & CCP_FIELD_HIDDEN))
+			write_property(sb, f);
+	ccp_strbuf_append_char(sb, '}');
+	write_required(sb, fields);
+	write_key(sb, "additionalProperties");
+	ccp_strbuf_append(sb, "false");
+}
+
+void ccp_field_write_schema(struct ccp_strbuf *sb, const struct ccp_field *fields)
+{
+	ccp_strbuf_append(sb, "{\"type\":\"object\"");
+	write_members(sb, fields);
+	ccp_strbuf_append_char(sb, '}');
 }
 
 json_t *ccp_field_schema(const struct ccp_field *fields)
 {
-	json_t *schema = json_object(), *properties = json_object(), *required = json_array();
+	_cleanup_(ccp_strbuf_done) struct ccp_strbuf sb = CCP_STRBUF(SCHEMA_MAX);
+	json_t *schema = NULL;
 
-	for (const struct ccp_field *f = fields; f->name; f++) {
-		if (f->flags & CCP_FIELD_HIDDEN)
-			continue;
-		ccp_json_set_new(&properties, f->name, property_schema(f));
-		if (f->flags & CCP_FIELD_REQUIRED)
-			ccp_json_append_new(&required, json_string(f->name));
-	}
-	ccp_json_set_str(&schema, "type", "object");
-	ccp_json_set_new(&schema, "properties", properties);
-	if (required && json_array_size(required) == 0)
-		json_decref(required);
-	else
-		ccp_json_set_new(&schema, "required", required);
-	ccp_json_set_bool(&schema, "additionalProperties", false);
-	return schema;
+	ccp_field_write_schema(&sb, fields);
+	return !sb.failed && ccp_json_parse(ccp_strbuf_str(&sb), sb.len, 0, &schema, NULL) == 0
+		       ? schema
+		       : NULL;
 }
 
 static void append_choices(struct ccp_strbuf *sb, const char *const *choices)
@@ -229,21 +291,16 @@ static void append_cell(struct ccp_strbuf *sb, const char *text)
 
 static void append_default(struct ccp_strbuf *sb, const struct ccp_field *f)
 {
-	json_auto_t *value = NULL;
-	_cleanup_free_ char *text = NULL;
+	_cleanup_(ccp_strbuf_done) struct ccp_strbuf text = CCP_STRBUF(WORDS_MAX);
 
 	if (f->flags & CCP_FIELD_REQUIRED)
 		ccp_strbuf_append(sb, "required");
 	if (!has_default(f))
 		return;
-	value = default_value(f);
-	text = json_dumps(value, JSON_ENCODE_ANY);
-	if (!text) {
-		sb->failed = true;
-		return;
-	}
+	write_default(&text, f);
+	sb->failed |= text.failed;
 	ccp_strbuf_append_char(sb, '`');
-	append_cell(sb, text);
+	append_cell(sb, ccp_strbuf_str(&text));
 	ccp_strbuf_append_char(sb, '`');
 }
 

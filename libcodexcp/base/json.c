@@ -231,3 +231,17 @@ json_t *ccp_json_from_report(const char *text)
 
 	return value || !text ? value : parse_fenced(text);
 }
+
+void ccp_json_write_string(struct ccp_strbuf *sb, const char *text)
+{
+	ccp_strbuf_append_char(sb, '"');
+	for (; *text; text++) {
+		if (*text == '"' || *text == '\\')
+			ccp_strbuf_appendf(sb, "\\%c", *text);
+		else if ((unsigned char)*text < ' ')
+			ccp_strbuf_appendf(sb, "\\u%04x", *text);
+		else
+			ccp_strbuf_append_char(sb, *text);
+	}
+	ccp_strbuf_append_char(sb, '"');
+}

@@ -15,6 +15,7 @@
 #include <jansson.h>
 
 #include "base/error.h"
+#include "base/strbuf.h"
 
 /* Getters: NULL or the default when the object is NULL, the key is missing or the type is
  * another. */
@@ -55,6 +56,8 @@ int ccp_json_parse(const char *text, size_t len, unsigned flags, json_t **ret_va
 		   struct codexcp_error *err);
 /* Compact text as an allocation; NULL when memory ran out. */
 char *ccp_json_dump(const json_t *value, size_t *ret_len);
+/* A string as JSON text, quotes included. `text` is valid UTF-8. */
+void ccp_json_write_string(struct ccp_strbuf *sb, const char *text);
 /* Sorted and compact: equal values give equal text. */
 char *ccp_json_dump_canonical(const json_t *value);
 /* The structured form of a report: the text as JSON, or the one fenced JSON block it holds. NULL

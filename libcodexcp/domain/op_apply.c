@@ -3,6 +3,7 @@
 #include "base/ids.h"
 #include "base/json.h"
 #include "base/str.h"
+#include "domain/ceiling.h"
 #include "store/journal_store.h"
 
 #define BACKOFF_MIN_MS 1000
@@ -105,7 +106,7 @@ static bool begins_anew(enum ccp_op_event event)
 static int take_change(struct ccp_op *op, enum ccp_op_event event, int64_t now,
 		       const struct ccp_op_change *change, struct codexcp_error *err)
 {
-	if (change->baseline_count)
+	if (event == CCP_OP_THREAD_READY)
 		op->baseline_count = change->baseline_count;
 	if (change->thread_is_new)
 		op->thread_is_new = 1;
@@ -115,7 +116,7 @@ static int take_change(struct ccp_op *op, enum ccp_op_event event, int64_t now,
 		op->attempt++;
 	if (event == CCP_OP_CLAIM && !op->started_at)
 		op->started_at = now;
-	if (event == CCP_OP_WORKER_LOST || event == CCP_OP_CONNECTION_LOST)
+	if ((event == CCP_OP_WORKER_LOST && !change->orderly) || event == CCP_OP_CONNECTION_LOST)
 		op->crash_count++;
 	if (event == CCP_OP_INTERRUPT && !op->interrupt_at)
 		op->interrupt_at = now;
@@ -187,12 +188,10 @@ static int take_decision(struct ccp_op *op, const struct ccp_op_decision *decisi
 
 static struct ccp_op_facts facts_of(const struct ccp_op *op, const struct ccp_op_change *change)
 {
-	const char *sandbox = op->effective_sandbox ? op->effective_sandbox : op->sandbox;
-
 	return (struct ccp_op_facts){
 		.app_server_ready = change->app_server_ready,
 		.interrupt_asked = op->interrupt_at != 0,
-		.read_only = ccp_streq(sandbox, "read-only"),
+		.read_only = ccp_op_sandbox(op) == CCP_SANDBOX_READ_ONLY,
 		.thread_is_new = op->thread_is_new,
 		.attempt = op->attempt,
 		.crash_count = op->crash_count,

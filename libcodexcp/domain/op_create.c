@@ -45,6 +45,10 @@ json_t *ccp_request_meaning(const json_t *arguments)
 		if (!json_is_null(value))
 			ccp_json_set(&meaning, meaning_keys[i], value);
 	}
+	/* Two names of one argument. */
+	if (!json_object_get(meaning, "thread_id"))
+		ccp_json_set(&meaning, "thread_id", json_object_get(meaning, "chat_id"));
+	json_object_del(meaning, "chat_id");
 	return meaning;
 }
 
@@ -241,6 +245,19 @@ static int find_similar(struct ccp_db *db, struct ccp_submit *submit, json_t **r
 	return r;
 }
 
+/* A thread that goes on keeps what the caller did not name; the defaults are for new ones. */
+static int keep_policy(struct ccp_submit *submit, struct codexcp_error *err)
+{
+	struct ccp_op *op = &submit->op;
+	int r = submit->sandbox_named ? 0 : ccp_row_set(&op->sandbox, NULL, err);
+
+	if (r == 0 && !submit->approval_named)
+		r = ccp_row_set(&op->approval, NULL, err);
+	if (r == 0 && !submit->model_named)
+		r = ccp_row_set(&op->model, NULL, err);
+	return r;
+}
+
 /* start_chat with thread_mode auto: the thread that has answered the same text goes on. */
 static int continue_completed(struct ccp_db *db, struct ccp_submit *submit,
 			      struct ccp_submitted *submitted, struct codexcp_error *err)
@@ -260,7 +277,7 @@ static int continue_completed(struct ccp_db *db, struct ccp_submit *submit,
 		r = ccp_row_set(&op->prompt_scope, done.thread_id, err);
 	if (r == 0)
 		r = ccp_row_set(&op->thread_id, done.thread_id, err);
-	return r;
+	return r < 0 ? r : keep_policy(submit, err);
 }
 
 static int journal_submitted(struct ccp_db *db, const struct ccp_op *op, struct codexcp_error *err)
@@ -305,13 +322,15 @@ int ccp_op_submit(struct ccp_db *db, const struct ccp_clock *clock, struct ccp_s
 				    submit->request.arguments, submitted.id, err);
 
 	submitted.existed = r == 1;
+	/* Before the prompt is compared: it is compared with those of the thread that it goes
+	 * to. */
+	if (r == 0)
+		r = continue_completed(db, submit, &submitted, err);
 	if (r == 0 && submit->check_prompt)
 		r = check_duplicate(db, &submit->op, err);
 	if (r == 0 && submit->check_prompt)
 		r = find_similar(db, submit, &submitted.similar, err);
-	if (r == 0)
-		r = continue_completed(db, submit, &submitted, err);
-	if (r >= 0 && !submitted.existed)
+	if (r == 0 && !submitted.existed)
 		r = insert(db, clock, submit, submitted.id, err);
 	if (r < 0)
 		return r;

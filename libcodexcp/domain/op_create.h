@@ -13,7 +13,8 @@
 struct ccp_submit {
 	struct ccp_op op;
 	struct ccp_op_request request;
-	bool check_prompt;       /* refuse the same text while it is being worked on */
+	bool check_prompt; /* refuse the same text while it is being worked on */
+	bool sandbox_named, approval_named, model_named; /* by the caller */
 	bool continue_completed; /* a completed operation with the same text lends its thread */
 };
 void ccp_submit_done(struct ccp_submit *submit);

@@ -4,6 +4,7 @@
 
 #include "base/json.h"
 #include "base/str.h"
+#include "domain/ceiling.h"
 #include "domain/op_machine.h"
 
 static enum ccp_step step_of(const struct ccp_op *op)
@@ -98,9 +99,8 @@ static void set_effective(json_t **obj, const struct ccp_op *op)
 {
 	json_t *effective = json_object();
 
-	ccp_json_set_str(&effective, "sandbox", op->sandbox ? op->sandbox : op->effective_sandbox);
-	ccp_json_set_str(&effective, "approvalPolicy",
-			 op->approval ? op->approval : op->effective_approval);
+	ccp_json_set_str(&effective, "sandbox", ccp_sandbox_name(ccp_op_sandbox(op)));
+	ccp_json_set_str(&effective, "approvalPolicy", ccp_op_approval(op));
 	ccp_json_set_str(&effective, "model", op->model ? op->model : op->effective_model);
 	ccp_json_set_new(obj, "effective", effective);
 }

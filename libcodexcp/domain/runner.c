@@ -271,6 +271,14 @@ static void keep_change(struct apply_job *job, const struct ccp_op_change *chang
 	}
 }
 
+static void not_recorded(struct ccp_runner *runner, const char *op_id, enum ccp_op_event event,
+			 const struct codexcp_error *err)
+{
+	if (event == CCP_OP_CLAIM)
+		runner->claiming = false;
+	ccp_runner_trouble("an event was not recorded", op_id, err);
+}
+
 void ccp_runner_apply(struct ccp_runner *runner, const char *op_id, enum ccp_op_event event,
 		      const struct ccp_op_change *change, json_t *keep)
 {
@@ -279,7 +287,7 @@ void ccp_runner_apply(struct ccp_runner *runner, const char *op_id, enum ccp_op_
 
 	if (!job) {
 		ccp_fail_oom(&err);
-		ccp_runner_trouble("an event was not recorded", op_id, &err);
+		not_recorded(runner, op_id, event, &err);
 		return;
 	}
 	job->runner = runner;
@@ -288,7 +296,7 @@ void ccp_runner_apply(struct ccp_runner *runner, const char *op_id, enum ccp_op_
 	if (change)
 		keep_change(job, change, keep);
 	if (ccp_txq_add(runner->options.txq, apply_tx, apply_done, job, FOR_EVER, &err) < 0) {
-		ccp_runner_trouble("an event was not recorded", op_id, &err);
+		not_recorded(runner, op_id, event, &err);
 		job_free(job);
 	}
 }
@@ -299,7 +307,7 @@ static void on_idle(void *data)
 {
 	struct ccp_runner *runner = data;
 
-	if (runner->live)
+	if (runner->live || ccp_appserver_state(runner->as) == CCP_APPSERVER_STOPPED)
 		return;
 	runner->stopping = true;
 	ccp_appserver_stop(runner->as, STOP_GRACE_MS);
@@ -403,7 +411,8 @@ static void adopted(const struct codexcp_error *err, void *data)
 
 int ccp_runner_adopt(struct ccp_runner *runner, struct codexcp_error *err)
 {
-	const struct ccp_op_change change = { .epoch = runner->options.epoch };
+	const struct ccp_op_change change = { .epoch = runner->options.epoch,
+					      .orderly = runner->options.orderly };
 	json_auto_t *ids = json_array();
 	json_t *id;
 	size_t i;
@@ -423,9 +432,16 @@ void ccp_runner_look(struct ccp_runner *runner)
 	ccp_schedule(runner);
 }
 
-void ccp_runner_drain(struct ccp_runner *runner)
+void ccp_runner_flush(struct ccp_runner *runner)
 {
-	runner->draining = true;
+	struct ccp_db *db = runner->options.db;
+
+	if (ccp_db_begin(db, NULL) < 0)
+		return;
+	if (write_tracks(db, runner, NULL) < 0 || ccp_db_commit(db, NULL) < 0)
+		ccp_db_rollback(db);
+	else
+		tracks_written(NULL, runner);
 }
 
 void ccp_runner_interrupt(struct ccp_runner *runner, const char *op_id, ccp_interrupt_fn fn,
@@ -433,8 +449,9 @@ void ccp_runner_interrupt(struct ccp_runner *runner, const char *op_id, ccp_inte
 {
 	struct ccp_live *live = ccp_live_find(runner, op_id);
 
-	/* It has ended, or its turn is not known yet: the row remembers the wish. */
-	if (!live || !live->op.turn_id)
+	/* It has ended, or its turn is not known or being looked up: the row remembers the wish. */
+	if (!live || !live->op.turn_id || ccp_streq(live->op.phase, "looking_up") ||
+	    ccp_appserver_state(runner->as) != CCP_APPSERVER_READY)
 		fn(NULL, data);
 	else
 		ccp_send_interrupt(live, fn, data);

@@ -28,6 +28,7 @@ struct ccp_runner_options {
 	struct ccp_appserver_options app_server;
 	struct ccp_limits limits;
 	int64_t epoch;
+	bool orderly;               /* the worker before this one had said goodbye */
 	int64_t app_server_idle_ms; /* stop app-server after this long without work; 0: never */
 };
 
@@ -47,8 +48,8 @@ void ccp_runner_free(struct ccp_runner *runner);
 /* Operations that an earlier worker left between queue and end. Once, before anything else. */
 int ccp_runner_adopt(struct ccp_runner *runner, struct codexcp_error *err);
 void ccp_runner_look(struct ccp_runner *runner);
-/* Claim nothing any more; what runs goes on. */
-void ccp_runner_drain(struct ccp_runner *runner);
+/* Write what is collected, at once: the end is near. */
+void ccp_runner_flush(struct ccp_runner *runner);
 
 /* Interrupt the turn of an operation. fn comes when Codex has answered; err NULL: it will stop. */
 typedef void (*ccp_interrupt_fn)(const struct codexcp_error *err, void *data);

@@ -93,14 +93,15 @@ void ccp_turn_ended(struct ccp_live *live, const char *turn_id, const char *stat
 }
 
 /* Before the answer to turn/start nobody knows whose turn this was. */
+static void keep_end(struct ccp_live *live, json_t *params)
+{
+	json_decref(live->early_end);
+	live->early_end = json_incref(params);
+}
+
 static void turn_completed(struct ccp_live *live, const struct ccp_event *event)
 {
-	if (live->op.turn_id) {
-		ccp_turn_ended(live, event->turn_id, event->status, event->error, event->params);
-		return;
-	}
-	json_decref(live->early_end);
-	live->early_end = json_incref(event->params);
+	ccp_turn_ended(live, event->turn_id, event->status, event->error, event->params);
 }
 
 void ccp_turn_known(struct ccp_live *live)
@@ -111,8 +112,10 @@ void ccp_turn_known(struct ccp_live *live)
 	if (!params || !live->op.turn_id)
 		return;
 	ccp_event_parse("turn/completed", params, &event);
-	if (ccp_turn_id_is(live->op.turn_id, event.turn_id))
-		turn_completed(live, &event);
+	if (!ccp_turn_id_is(live->op.turn_id, event.turn_id))
+		return;
+	(void)ccp_track_event(live->track, &event, ccp_runner_now(live->runner), NULL);
+	turn_completed(live, &event);
 }
 
 static void on_notification(const char *method, json_t *params, void *data)
@@ -129,6 +132,10 @@ static void on_notification(const char *method, json_t *params, void *data)
 	 * ours. */
 	if (event.turn_id && live->op.turn_id && !ccp_turn_id_is(live->op.turn_id, event.turn_id))
 		return;
+	if (event.kind == CCP_EVENT_TURN_COMPLETED && !live->op.turn_id) {
+		keep_end(live, params);
+		return;
+	}
 	if (ccp_track_event(live->track, &event, ccp_runner_now(runner), NULL) < 0)
 		ccp_log(CCP_LOG_ERROR, "progress was lost", "operation", live->op.id, NULL);
 	if (event.kind == CCP_EVENT_TURN_COMPLETED && event.turn_id)
@@ -221,7 +228,9 @@ static void on_gone(const struct codexcp_error *why, void *data)
 
 static void check_soon(struct ccp_live *live, const struct codexcp_error *why)
 {
-	ccp_look_up_later(live, CHECK_MS);
+	/* Garbage that does not end must not put the look off for ever. */
+	if (!live->timer || !ccp_timer_active(live->timer))
+		ccp_look_up_later(live, CHECK_MS);
 }
 
 /* It may have been the end of a turn: what it said is not kept, and the turns are looked at. */

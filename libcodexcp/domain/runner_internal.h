@@ -41,7 +41,7 @@ struct ccp_runner {
 	struct ccp_timer *flush_timer, *due_timer, *idle_timer, *start_timer;
 	struct ccp_live *live;
 	struct ccp_send *sends;
-	bool claiming, draining;
+	bool claiming;
 	bool adopting; /* operations of an earlier worker do not have their slots back yet */
 	bool stopping; /* app-server ends because we asked it to */
 	char boot[CCP_BOOT_ID_SIZE];
@@ -54,8 +54,7 @@ static inline int64_t ccp_runner_now(const struct ccp_runner *runner)
 
 struct ccp_live *ccp_live_find(const struct ccp_runner *runner, const char *op_id);
 struct ccp_live *ccp_live_by_thread(const struct ccp_runner *runner, const char *thread_id);
-/* An error of the program itself: logged, the operation stays where it is and is looked at
- * again. */
+/* An error of the program itself: logged. */
 void ccp_runner_trouble(const char *what, const char *op_id, const struct codexcp_error *err);
 
 /*

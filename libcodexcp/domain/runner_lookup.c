@@ -16,8 +16,12 @@
 #define LINGER_MS    100
 #define LINGER_LOOKS 50
 /* Looks at a live process before absence is believed, and while a turn without our mark runs. */
-#define ABSENT_LOOKS      2
-#define ACTIVE_LOOKS      6
+#define ABSENT_LOOKS 2
+#define ACTIVE_LOOKS 6
+/* Looks at the process that was asked and never answered: it may still do what it was asked. */
+#define UNANSWERED_LOOKS 60
+/* Looks that fail for a reason that we do not know. */
+#define REFUSED_LOOKS     10
 #define RESUME_TIMEOUT_MS 60000
 
 static void on_timer(void *data)
@@ -64,12 +68,30 @@ static bool is_running(const struct ccp_live *live)
 	return live->op.turn_id && !is_lost(live);
 }
 
+/* Absence in the process that still has the request proves nothing, however often it is seen. */
+static void unanswered(struct ccp_live *live)
+{
+	_cleanup_error_ struct codexcp_error err = { 0 };
+	const struct ccp_op_change change = { .error = &err };
+
+	if (++live->looks < UNANSWERED_LOOKS) {
+		ccp_look_up_later(live, 0);
+		return;
+	}
+	ccp_fail(&err, CODEXCP_E_TIMEOUT,
+		 "Codex did not answer turn/start, and the thread's history has no such turn");
+	ccp_runner_apply(live->runner, live->op.id, CCP_OP_REFUSED, &change, NULL);
+}
+
 static void absent(struct ccp_live *live, enum ccp_instance_fate fate)
 {
 	struct ccp_op_change change = { .epoch = live->op.epoch, .attempt = live->op.attempt };
-	bool alive = fate == CCP_INSTANCE_PRESENT || fate == CCP_INSTANCE_UNCLEAR;
 
-	if (alive && ++live->looks < ABSENT_LOOKS) {
+	if (fate == CCP_INSTANCE_PRESENT) {
+		unanswered(live);
+		return;
+	}
+	if (fate == CCP_INSTANCE_UNCLEAR && ++live->looks < ABSENT_LOOKS) {
 		ccp_look_up_later(live, 0);
 		return;
 	}
@@ -154,9 +176,15 @@ static void look_failed(struct ccp_live *live, const struct codexcp_error *err)
 		ccp_look_up_later(live, 0);
 		return;
 	case CCP_PROBLEM_INVALID:
-	case CCP_PROBLEM_ARCHIVED:
 	case CCP_PROBLEM_NO_TURN:
 	case CCP_PROBLEM_LOGIN:
+		if (++live->looks < REFUSED_LOOKS) {
+			ccp_look_up_later(live, 0);
+			return;
+		}
+		ccp_runner_apply(runner, live->op.id, CCP_OP_REFUSED, &change, NULL);
+		return;
+	case CCP_PROBLEM_ARCHIVED:
 		ccp_runner_apply(runner, live->op.id, CCP_OP_REFUSED, &change, NULL);
 		return;
 	}
@@ -178,13 +206,18 @@ static void look_at(struct ccp_live *live, json_t *result)
 }
 
 /* A turn that runs as far as we know: only its end is news. */
-static void check(struct ccp_live *live, json_t *result)
+static void check(struct ccp_live *live, json_t *result, const struct codexcp_error *err)
 {
 	struct ccp_thread_answer answer;
 	struct ccp_turn turn;
 
-	if (ccp_thread_answer_parse(result, &answer, NULL) == 0 &&
-	    find_turn(live, answer.turns, &turn))
+	/* The death of the process is told by its own event. */
+	if (err && ccp_codex_problem(err) == CCP_PROBLEM_GONE)
+		return;
+	if (err || ccp_thread_answer_parse(result, &answer, NULL) < 0 ||
+	    !find_turn(live, answer.turns, &turn))
+		ccp_look_up_later(live, 0);
+	else
 		found(live, &turn, result);
 }
 
@@ -199,8 +232,8 @@ static void on_resumed(json_t *result, const struct codexcp_error *err, void *da
 			look_failed(live, err);
 		else
 			look_at(live, result);
-	} else if (live && is_running(live) && !err) {
-		check(live, result);
+	} else if (live && is_running(live)) {
+		check(live, result, err);
 	}
 	ccp_send_done(send);
 }
@@ -210,9 +243,13 @@ void ccp_look_up(struct ccp_live *live)
 	struct ccp_runner *runner = live->runner;
 	_cleanup_error_ struct codexcp_error err = { 0 };
 
-	if (ccp_appserver_state(runner->as) != CCP_APPSERVER_READY ||
-	    (!is_lost(live) && !is_running(live)))
+	if (ccp_appserver_state(runner->as) != CCP_APPSERVER_READY)
 		return;
+	/* The answer to turn/start is still under way. */
+	if (!is_lost(live) && !is_running(live)) {
+		ccp_look_up_later(live, 0);
+		return;
+	}
 	if (is_lost(live) && ccp_instance_fate(runner, live->op.instance) == CCP_INSTANCE_LINGERS) {
 		if (++live->looks == LINGER_LOOKS)
 			ccp_instance_kill(runner, live->op.instance);

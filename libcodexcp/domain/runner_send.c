@@ -274,24 +274,21 @@ static int parse_opt(const char *text, json_t **ret, struct codexcp_error *err)
 	return text ? ccp_json_parse(text, strlen(text), 0, ret, err) : 0;
 }
 
-/* Nothing was asked for: what the thread has stays (UNSET is not sent), unless it is above the
- * ceiling. */
-static enum ccp_sandbox sandbox_of(const struct ccp_op *op)
+/* What the thread has anyway is not sent: its policy may say more than a mode does. */
+static enum ccp_sandbox sandbox_sent(const struct ccp_op *op)
 {
-	enum ccp_sandbox asked = ccp_sandbox_parse(op->sandbox),
-			 ceiling = ccp_sandbox_parse(op->sandbox_ceiling);
+	enum ccp_sandbox sandbox = ccp_op_sandbox(op);
 
-	if (asked == CCP_SANDBOX_UNSET &&
-	    ccp_sandbox_above(ccp_sandbox_parse(op->effective_sandbox), ceiling))
-		return ceiling;
-	return asked;
+	return op->sandbox || sandbox != ccp_sandbox_parse(op->effective_sandbox)
+		       ? sandbox
+		       : CCP_SANDBOX_UNSET;
 }
 
-static const char *approval_of(const struct ccp_op *op)
+static const char *approval_sent(const struct ccp_op *op)
 {
-	if (!op->approval && ccp_approval_above(op->effective_approval, op->approval_floor))
-		return op->approval_floor;
-	return op->approval;
+	const char *approval = ccp_op_approval(op);
+
+	return op->approval || !ccp_streq(approval, op->effective_approval) ? approval : NULL;
 }
 
 static int turn_params(struct ccp_live *live, json_t **ret_params, struct codexcp_error *err)
@@ -306,8 +303,8 @@ static int turn_params(struct ccp_live *live, json_t **ret_params, struct codexc
 		.model = live->op.model,
 		.effort = live->op.effort,
 		.summary = live->op.summary,
-		.approval = approval_of(&live->op),
-		.sandbox = sandbox_of(&live->op),
+		.approval = approval_sent(&live->op),
+		.sandbox = sandbox_sent(&live->op),
 		.mode = live->op.mode ? live->op.mode : "default",
 		.mode_model = live->op.effective_model,
 		.mode_effort = live->op.effective_effort,

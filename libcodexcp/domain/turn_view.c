@@ -52,20 +52,26 @@ static json_t *read_full_pointer(const char *thread_id, const char *turn_id, siz
 	return pointer;
 }
 
+/* A text, and how much of it this is. */
+static void set_text(json_t **obj, const char *key, const struct slice *slice)
+{
+	ccp_json_set_new(obj, key, slice->text);
+	if (!slice->truncated)
+		return;
+	ccp_json_set_bool(obj, "truncated", true);
+	ccp_json_set_int(obj, "originalChars", (int64_t)slice->original_chars);
+	ccp_json_set_int(obj, "returnedChars", (int64_t)slice->returned_chars);
+}
+
+/* The same for a message, whose rest can be read. The last part of a text names no further one. */
 static void set_slice(json_t **obj, const char *key, struct slice slice, const char *thread_id,
 		      const char *turn_id, int64_t offset)
 {
-	ccp_json_set_new(obj, key, slice.text);
-	if (!slice.truncated)
-		return;
-	ccp_json_set_bool(obj, "truncated", true);
-	ccp_json_set_int(obj, "originalChars", (int64_t)slice.original_chars);
-	ccp_json_set_int(obj, "returnedChars", (int64_t)slice.returned_chars);
-	/* The last part of a text names no further one. */
-	if ((size_t)offset + slice.returned_chars < slice.original_chars)
-		ccp_json_set_new(obj, "readFullVia",
-				 read_full_pointer(thread_id, turn_id,
-						   (size_t)offset + slice.returned_chars));
+	size_t next = (size_t)offset + slice.returned_chars;
+
+	set_text(obj, key, &slice);
+	if (slice.truncated && next < slice.original_chars)
+		ccp_json_set_new(obj, "readFullVia", read_full_pointer(thread_id, turn_id, next));
 }
 
 /* The final report: the text as it is, and its structure when it is JSON. */
@@ -103,13 +109,14 @@ static void set_progress_text(json_t **event, const struct ccp_journal_row *row,
 	struct slice slice = slice_text(row->text, 0, view->progress_max_chars);
 
 	if (view->full)
-		set_slice(event, "text", slice, row->thread_id, row->turn_id, 0);
+		set_text(event, "text", &slice);
 	else
 		ccp_json_set_new(event, "text", slice.text);
 }
 
-static int add_progress(const struct ccp_journal_row *row, void *data)
+static int add_progress(const void *at, void *data)
 {
+	const struct ccp_journal_row *row = at;
 	struct progress_list *list = data;
 	json_t *event = json_object();
 
@@ -201,8 +208,9 @@ struct message_list {
 	json_t *messages;
 };
 
-static int add_message(const struct ccp_message *message, void *data)
+static int add_message(const void *at, void *data)
 {
+	const struct ccp_message *message = at;
 	struct message_list *list = data;
 	json_t *entry = json_object();
 	int64_t max = list->view->full ? list->view->message_max_chars : NEWEST_CHARS;
@@ -267,9 +275,14 @@ int ccp_view_report(json_t **obj, struct ccp_db *db, const char *thread_id, cons
 static void set_turn_error(json_t **obj, const struct ccp_turn_row *turn)
 {
 	json_auto_t *error = NULL;
+	_cleanup_free_ char *shown = NULL;
+	const char *message;
 
-	if (turn->error && ccp_json_parse(turn->error, strlen(turn->error), 0, &error, NULL) == 0)
-		ccp_json_set_str(obj, "lastError", ccp_json_str(error, "message"));
+	if (!turn->error || ccp_json_parse(turn->error, strlen(turn->error), 0, &error, NULL) < 0)
+		return;
+	message = ccp_json_str(error, "message");
+	shown = message ? ccp_redact(message, strlen(message), NULL) : NULL;
+	ccp_json_set_str(obj, "lastError", shown);
 }
 
 static int set_final_message(json_t **obj, struct ccp_db *db, const struct ccp_turn_row *turn,
@@ -290,7 +303,7 @@ json_t *ccp_turn_view(struct ccp_db *db, const struct ccp_clock *clock,
 		      struct codexcp_error *err)
 {
 	json_auto_t *obj = json_object();
-	bool completed = ccp_streq(turn->status, "completed");
+	bool ended = turn->completed_at != 0;
 	int r;
 
 	ccp_json_set_bool(&obj, "ok", true);
@@ -309,7 +322,7 @@ json_t *ccp_turn_view(struct ccp_db *db, const struct ccp_clock *clock,
 	set_turn_error(&obj, turn);
 	ccp_view_usage(&obj, turn);
 	r = ccp_view_messages(&obj, db, turn, view, err);
-	if (r >= 0 && completed)
+	if (r >= 0 && ended)
 		r = set_final_message(&obj, db, turn, view, err);
 	if (r >= 0)
 		r = ccp_view_progress(&obj, db, NULL, turn->thread_id, turn->turn_id, view, err);

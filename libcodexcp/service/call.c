@@ -56,8 +56,9 @@ static const struct ccp_handled *answer(struct ccp_call *call, json_t *payload, 
 
 	if (call->answered)
 		return TOKEN;
-	if (!call->cancelled && owned)
-		call->fn(owned, ok, call->data);
+	/* null when not even the reason could be put together: nobody waits for ever. */
+	if (!call->cancelled)
+		call->fn(owned ? owned : json_null(), ok, call->data);
 	/* The callback may have closed the context. */
 	if (!call->answered)
 		retire(call);

@@ -167,6 +167,8 @@ void codexcp_close(struct codexcp *cp)
 		return;
 	ccp_calls_drop(cp);
 	ccp_starter_free(cp->starter);
+	if (cp->engine)
+		ccp_engine_flush(cp->engine);
 	/* What waits in the queue is told that it was cancelled while its owners are still
 	 * there. */
 	ccp_txq_free(cp->txq);

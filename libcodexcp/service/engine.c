@@ -73,6 +73,7 @@ static int new_runner(struct ccp_engine *engine, struct codexcp_error *err)
 				.envp = (const char *const *)envp },
 		.limits = ccp_context_limits(cp),
 		.epoch = engine->row.epoch,
+		.orderly = engine->orderly,
 		.app_server_idle_ms = cp->config->app_server_idle_seconds * 1000,
 	};
 
@@ -120,9 +121,13 @@ static void go_to_work(struct ccp_engine *engine)
 static int epoch_tx(struct ccp_db *db, void *data, struct codexcp_error *err)
 {
 	struct ccp_engine *engine = data;
+	_cleanup_worker_row_ struct ccp_worker_row last = { 0 };
 	int r = ccp_state_check_home(db, engine->cp->config, err);
 
 	if (r == 0)
+		r = ccp_worker_latest(db, &last, err);
+	engine->orderly = r == 1 && ccp_streq(last.status, "stopped");
+	if (r >= 0)
 		r = ccp_meta_next_epoch(db, &engine->row.epoch, err);
 	if (r == 0)
 		r = ccp_command_requeue(db, err);
@@ -202,6 +207,7 @@ static int take_lock_now(struct ccp_engine *engine, struct codexcp_error *err)
 static void on_idle(void *data)
 {
 	struct ccp_engine *engine = data;
+	_cleanup_error_ struct codexcp_error err = { 0 };
 	struct ccp_op_counts counts = { 0 };
 
 	/* From here on nobody can connect; whoever came before is seen by this look. */
@@ -211,8 +217,10 @@ static void on_idle(void *data)
 		codexcp_stop(engine->cp);
 		return;
 	}
-	(void)ccp_bell_open(engine, NULL);
-	ccp_engine_look(engine);
+	if (ccp_bell_open(engine, &err) < 0)
+		fail_run(engine, &err);
+	else
+		ccp_engine_look(engine);
 }
 
 void ccp_engine_check_idle(struct ccp_engine *engine)
@@ -315,4 +323,10 @@ void ccp_engine_free(struct ccp_engine *engine)
 	codexcp_error_done(&engine->failure);
 	ccp_closep(&engine->lock_fd);
 	free(engine);
+}
+
+void ccp_engine_flush(struct ccp_engine *engine)
+{
+	if (engine->runner)
+		ccp_runner_flush(engine->runner);
 }

@@ -19,5 +19,7 @@ void ccp_engine_free(struct ccp_engine *engine);
 /* Why an inline engine could not go to work, or NULL: then it is to be freed. Told to the
  * starter. */
 const struct codexcp_error *ccp_engine_failure(const struct ccp_engine *engine);
+/* Write what is collected in memory; before the queue of transactions goes. */
+void ccp_engine_flush(struct ccp_engine *engine);
 /* There may be work. */
 void ccp_engine_look(struct ccp_engine *engine);

@@ -52,7 +52,9 @@ static void finish(struct ccp_command_job *job, const struct codexcp_error *fail
 	(void)ccp_row_set(&command->status, failure ? "failed" : "completed", NULL);
 	(void)ccp_row_set(&command->error, text, NULL);
 	command->completed_at = ccp_clock_wall(ccp_context_clock(job->engine->cp));
-	(void)ccp_txq_add(job->engine->cp->txq, update_tx, finished, job, CCP_TXQ_FOR_EVER, NULL);
+	/* Without memory the row stays `running`, and the next worker takes it up. */
+	if (ccp_txq_add(job->engine->cp->txq, update_tx, finished, job, CCP_TXQ_FOR_EVER, NULL) < 0)
+		job_free(job);
 }
 
 /* Interrupts */
@@ -74,16 +76,10 @@ static const struct {
 	{ "interrupt", run_interrupt },
 };
 
-static void run(const struct codexcp_error *err, void *data)
+static void carry_out(struct ccp_command_job *job)
 {
-	struct ccp_command_job *job = data;
 	_cleanup_error_ struct codexcp_error unknown = { 0 };
 
-	if (err) {
-		if (err->code != CODEXCP_E_CANCELLED)
-			job_free(job);
-		return;
-	}
 	for (size_t i = 0; i < CCP_ARRAY_SIZE(kinds); i++)
 		if (ccp_streq(kinds[i].kind, job->command.kind)) {
 			kinds[i].run(job);
@@ -94,13 +90,28 @@ static void run(const struct codexcp_error *err, void *data)
 	finish(job, &unknown);
 }
 
-/* One is begun at a time; the next when its row says running. */
+static void run(const struct codexcp_error *err, void *data)
+{
+	struct ccp_command_job *job = data;
+	struct ccp_engine *engine = job->engine;
+
+	if (err && err->code == CODEXCP_E_CANCELLED)
+		return;
+	engine->beginning = false;
+	if (err)
+		job_free(job);
+	else
+		carry_out(job);
+	ccp_commands_look(engine);
+}
+
+/* One is begun at a time, the next when its row says running; they end in any order. */
 void ccp_commands_look(struct ccp_engine *engine)
 {
 	struct ccp_command command = { 0 };
 	struct ccp_command_job *job;
 
-	if (engine->commands || ccp_command_next(engine->cp->db, &command, NULL) != 1)
+	if (engine->beginning || ccp_command_next(engine->cp->db, &command, NULL) != 1)
 		return;
 	job = calloc(1, sizeof(*job));
 	if (!job) {
@@ -111,7 +122,11 @@ void ccp_commands_look(struct ccp_engine *engine)
 	job->command = command;
 	DL_APPEND(engine->commands, job);
 	(void)ccp_row_set(&job->command.status, "running", NULL);
-	(void)ccp_txq_add(engine->cp->txq, update_tx, run, job, CCP_TXQ_FOR_EVER, NULL);
+	engine->beginning = true;
+	if (ccp_txq_add(engine->cp->txq, update_tx, run, job, CCP_TXQ_FOR_EVER, NULL) < 0) {
+		engine->beginning = false;
+		job_free(job);
+	}
 }
 
 void ccp_commands_free(struct ccp_engine *engine)

@@ -24,6 +24,8 @@ struct ccp_engine {
 	struct ccp_bell *bells; /* connected front ends */
 	int64_t seen_version;
 	unsigned polls;
+	bool orderly;   /* the worker before this one had said goodbye */
+	bool beginning; /* a command is being marked running */
 	struct ccp_command_job *commands;
 	struct codexcp_error failure;
 };

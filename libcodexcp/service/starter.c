@@ -81,8 +81,11 @@ static int connect_bell(struct ccp_starter *starter, struct codexcp_error *err)
 
 	if (fd < 0)
 		return fd;
-	return ccp_stream_open(starter->cp->loop, fd, CCP_DOORBELL_MAX_LINE, &events, starter,
-			       &starter->bell, err);
+	fd = ccp_stream_open(starter->cp->loop, fd, CCP_DOORBELL_MAX_LINE, &events, starter,
+			     &starter->bell, err);
+	if (fd == 0)
+		starter->trouble[0] = '\0';
+	return fd;
 }
 
 /* Starting a worker */
@@ -222,6 +225,9 @@ void ccp_starter_ring(struct ccp_starter *starter)
 		ring(starter);
 	else if (!starter->worker && connect_bell(starter, NULL) == 0)
 		ring(starter);
+	else if (!starter->worker && starter->cp->finishing)
+		/* There will be no later. */
+		on_timer(starter);
 	else if (!starter->worker)
 		try_later(starter, 1 + ccp_random_below(SPREAD_MS));
 }

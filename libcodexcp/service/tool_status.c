@@ -129,8 +129,9 @@ static int read_op(struct codexcp *cp, const char *id, struct ccp_op *op, struct
 
 /* Timeline */
 
-static int add_event(const struct ccp_journal_row *row, void *data)
+static int add_event(const void *at, void *data)
 {
+	const struct ccp_journal_row *row = at;
 	json_t **events = data, *event = json_object();
 	json_auto_t *details_json = NULL;
 

@@ -7,6 +7,7 @@
 #include "base/json.h"
 #include "base/sha256.h"
 #include "base/str.h"
+#include "domain/ceiling.h"
 #include "domain/input.h"
 #include "domain/op_create.h"
 #include "domain/prompt.h"
@@ -37,11 +38,16 @@ struct submit_args {
 	json_t *resource_keys, *input_items, *output_schema;
 	bool allow_historical_continuation, unused_flag;
 	int64_t timeout_seconds, unused_number;
+	/* Of operation types that are not there yet. */
+	const char *workflow_id, *source_thread_id, *expected_turn_id;
+	json_t *fork_config;
+	bool ephemeral;
 };
 const size_t ccp_submit_args_size = sizeof(struct submit_args);
 
 #define ARGS     struct submit_args
 #define NULLABLE .flags = CCP_FIELD_NULLABLE
+#define LATER    .flags = CCP_FIELD_NULLABLE | CCP_FIELD_HIDDEN
 const struct ccp_field ccp_submit_fields[] = {
 	CCP_FIELD_ENUM(ARGS, operation_type, operation_types, .flags = CCP_FIELD_REQUIRED),
 	CCP_FIELD_STRING(ARGS, message, .flags = CCP_FIELD_REQUIRED | CCP_FIELD_NONBLANK, .min = 1,
@@ -82,8 +88,14 @@ const struct ccp_field ccp_submit_fields[] = {
 	  .type = CCP_TYPE_INT,
 	  .flags = CCP_FIELD_HIDDEN,
 	  .offset = offsetof(ARGS, unused_number) },
+	CCP_FIELD_STRING(ARGS, workflow_id, LATER),
+	CCP_FIELD_STRING(ARGS, source_thread_id, LATER),
+	CCP_FIELD_STRING(ARGS, expected_turn_id, LATER),
+	CCP_FIELD_OBJECT(ARGS, fork_config, LATER),
+	CCP_FIELD_BOOL(ARGS, ephemeral, LATER),
 	CCP_FIELD_END
 };
+#undef LATER
 #undef ARGS
 
 /* What the call keeps until the row is written. */
@@ -107,6 +119,27 @@ static void submission_done(void *data)
 static const char *thread_argument(const struct submit_args *args)
 {
 	return args->thread_id ? args->thread_id : args->chat_id;
+}
+
+/* Clients that send every argument send these as null or false. */
+static int check_later(const struct submit_args *args, struct codexcp_error *err)
+{
+	const struct {
+		const char *name;
+		bool given;
+	} later[] = {
+		{ "workflow_id", args->workflow_id },
+		{ "source_thread_id", args->source_thread_id },
+		{ "expected_turn_id", args->expected_turn_id },
+		{ "fork_config", args->fork_config },
+		{ "ephemeral", args->ephemeral },
+	};
+
+	for (size_t i = 0; i < CCP_ARRAY_SIZE(later); i++)
+		if (later[i].given)
+			return ccp_fail_argument(err, later[i].name,
+						 "nothing, for start_chat and send_message", NULL);
+	return 0;
 }
 
 static int check_target(const struct submit_args *args, struct codexcp_error *err)
@@ -263,30 +296,44 @@ static int set_plain(struct ccp_op *op, const struct submit_args *args, struct c
 	return dump_opt(args->resource_keys, &op->resource_keys, err);
 }
 
-static int set_policy(struct ccp_call *call, struct ccp_op *op, const struct submit_args *args,
+/* On whose behalf, and what that turn may do itself: no task permits more than the one that started
+ * it. */
+static int set_parent(struct ccp_call *call, struct ccp_op *op, const char **ret_ceiling,
 		      struct codexcp_error *err)
 {
-	const struct ccp_policy_request request = {
+	_cleanup_op_ struct ccp_op parent = { 0 };
+	int r = ccp_recursion_parent(call, &parent, err);
+
+	*ret_ceiling = call->caller_sandbox;
+	if (r < 0 || !call->caller_thread_id)
+		return r;
+	/* A Codex turn of which nothing more is known. */
+	if (!*ret_ceiling)
+		*ret_ceiling = ccp_sandbox_name(CCP_SANDBOX_READ_ONLY);
+	if (r == 0)
+		return 0;
+	if (!call->caller_sandbox && ccp_op_sandbox(&parent) != CCP_SANDBOX_UNSET)
+		*ret_ceiling = ccp_sandbox_name(ccp_op_sandbox(&parent));
+	op->depth = parent.depth + 1;
+	return ccp_row_set(&op->parent_id, parent.id, err);
+}
+
+static int set_policy(struct ccp_call *call, struct ccp_submit *submit,
+		      const struct submit_args *args, struct codexcp_error *err)
+{
+	struct ccp_policy_request request = {
 		.sandbox = args->sandbox < 0 ? NULL : ccp_sandbox_choices[args->sandbox],
 		.approval = args->approval_policy < 0 ? NULL
 						      : ccp_approval_choices[args->approval_policy],
 		.model = args->model,
 		.known_thread = args->operation_type == SEND_MESSAGE,
-		.caller_sandbox = call->caller_sandbox,
 	};
+	int r = set_parent(call, &submit->op, &request.caller_sandbox, err);
 
-	return ccp_policy_resolve(call->cp->config, &request, op, err);
-}
-
-static int set_parent(struct ccp_call *call, struct ccp_op *op, struct codexcp_error *err)
-{
-	_cleanup_op_ struct ccp_op parent = { 0 };
-	int r = ccp_recursion_parent(call, &parent, err);
-
-	if (r <= 0)
-		return r;
-	op->depth = parent.depth + 1;
-	return ccp_row_set(&op->parent_id, parent.id, err);
+	submit->sandbox_named = request.sandbox;
+	submit->approval_named = request.approval;
+	submit->model_named = request.model;
+	return r < 0 ? r : ccp_policy_resolve(call->cp->config, &request, &submit->op, err);
 }
 
 static int fill(struct ccp_call *call, const struct submit_args *args, struct ccp_submit *submit,
@@ -302,9 +349,7 @@ static int fill(struct ccp_call *call, const struct submit_args *args, struct cc
 	if (r == 0)
 		r = set_plain(op, args, err);
 	if (r == 0)
-		r = set_policy(call, op, args, err);
-	if (r == 0)
-		r = set_parent(call, op, err);
+		r = set_policy(call, submit, args, err);
 	if (r == 0)
 		r = set_inputs(call->cp, args, &submit->request, place.cwd, &items, err);
 	if (r == 0)
@@ -359,8 +404,7 @@ static void submitted(const struct codexcp_error *err, void *data)
 	if (!err && !failed.code) {
 		ccp_handled(ccp_call_reply(call, answer));
 		/* Only now: the answer does not wait for anybody to be started. */
-		if (!call->cp->finishing)
-			ccp_context_ring(call->cp);
+		ccp_context_ring(call->cp);
 		return;
 	}
 	ccp_handled(ccp_call_fail(call, err ? err : &failed));
@@ -381,10 +425,12 @@ CCP_TOOL_HANDLER(ccp_tool_submit_task)
 	const struct submit_args *args = arguments;
 	_cleanup_error_ struct codexcp_error err = { 0 };
 	struct submission *s = calloc(1, sizeof(*s));
-	int r = s ? check_target(args, &err) : ccp_fail_oom(&err);
+	int r = s ? check_later(args, &err) : ccp_fail_oom(&err);
 
 	call->state = s;
 	call->done = s ? submission_done : NULL;
+	if (r == 0)
+		r = check_target(args, &err);
 	if (r == 0)
 		r = set_request(&s->submit, args, call->arguments, &err);
 	if (r == 0)

@@ -1,9 +1,14 @@
 #include "service/tool.h"
 
+#include <string.h>
+
 #include "base/json.h"
 #include "base/sha256.h"
 #include "base/str.h"
 #include "base/strbuf.h"
+
+/* Of the list as text. */
+#define LIST_MAX (1024 * 1024)
 
 /* clang-format off */
 static const struct ccp_tool tools[] = {
@@ -50,39 +55,62 @@ const struct ccp_tool *ccp_tool_find(const char *name, const char **ret_near)
 	return NULL;
 }
 
-static json_t *annotations_json(const struct ccp_tool *tool)
+static const char *truth(unsigned flag)
 {
-	json_t *o = json_object();
-
-	ccp_json_set_str(&o, "title", tool->title);
-	ccp_json_set_bool(&o, "readOnlyHint", tool->flags & CCP_TOOL_READ);
-	ccp_json_set_bool(&o, "destructiveHint", tool->flags & CCP_TOOL_DESTRUCTIVE);
-	ccp_json_set_bool(&o, "idempotentHint",
-			  tool->flags & (CCP_TOOL_READ | CCP_TOOL_IDEMPOTENT));
-	ccp_json_set_bool(&o, "openWorldHint", false);
-	return o;
+	return flag ? "true" : "false";
 }
 
-static json_t *tool_json(const struct ccp_tool *tool)
+static void write_annotations(struct ccp_strbuf *sb, const struct ccp_tool *tool)
 {
-	json_t *o = json_object();
+	ccp_strbuf_append(sb, ",\"annotations\":{\"title\":");
+	ccp_json_write_string(sb, tool->title);
+	ccp_strbuf_appendf(sb,
+			   ",\"readOnlyHint\":%s,\"destructiveHint\":%s,\"idempotentHint\":%s,"
+			   "\"openWorldHint\":false}",
+			   truth(tool->flags & CCP_TOOL_READ),
+			   truth(tool->flags & CCP_TOOL_DESTRUCTIVE),
+			   truth(tool->flags & (CCP_TOOL_READ | CCP_TOOL_IDEMPOTENT)));
+}
 
-	ccp_json_set_str(&o, "name", tool->name);
-	ccp_json_set_str(&o, "title", tool->title);
-	ccp_json_set_str(&o, "description", tool->description);
-	ccp_json_set_new(&o, "inputSchema", ccp_field_schema(tool->input));
-	ccp_json_set_new(&o, "outputSchema", ccp_field_schema(tool->output));
-	ccp_json_set_new(&o, "annotations", annotations_json(tool));
-	return o;
+static void write_tool(struct ccp_strbuf *sb, const struct ccp_tool *tool, unsigned parts)
+{
+	ccp_strbuf_append(sb, "{\"name\":");
+	ccp_json_write_string(sb, tool->name);
+	if (parts & CODEXCP_TOOL_TITLE) {
+		ccp_strbuf_append(sb, ",\"title\":");
+		ccp_json_write_string(sb, tool->title);
+	}
+	ccp_strbuf_append(sb, ",\"description\":");
+	ccp_json_write_string(sb, tool->description);
+	ccp_strbuf_append(sb, ",\"inputSchema\":");
+	ccp_field_write_schema(sb, tool->input);
+	if (parts & CODEXCP_TOOL_OUTPUT_SCHEMA) {
+		ccp_strbuf_append(sb, ",\"outputSchema\":");
+		ccp_field_write_schema(sb, tool->output);
+	}
+	if (parts & CODEXCP_TOOL_ANNOTATIONS)
+		write_annotations(sb, tool);
+	ccp_strbuf_append_char(sb, '}');
+}
+
+char *codexcp_tools_text(unsigned parts)
+{
+	_cleanup_(ccp_strbuf_done) struct ccp_strbuf sb = CCP_STRBUF(LIST_MAX);
+
+	for (size_t i = 0; i < CCP_ARRAY_SIZE(tools); i++) {
+		ccp_strbuf_append_char(&sb, i ? ',' : '[');
+		write_tool(&sb, &tools[i], parts);
+	}
+	ccp_strbuf_append_char(&sb, ']');
+	return ccp_strbuf_take(&sb);
 }
 
 json_t *codexcp_tools(void)
 {
-	json_t *array = json_array();
+	_cleanup_free_ char *text = codexcp_tools_text(CODEXCP_TOOL_ALL);
+	json_t *list = NULL;
 
-	for (size_t i = 0; i < CCP_ARRAY_SIZE(tools); i++)
-		ccp_json_append_new(&array, tool_json(&tools[i]));
-	return array;
+	return text && ccp_json_parse(text, strlen(text), 0, &list, NULL) == 0 ? list : NULL;
 }
 
 bool ccp_tool_surface_hash(char out[static 65])

@@ -285,11 +285,6 @@ int ccp_db_changes(const struct ccp_db *db)
 	return sqlite3_changes(db->handle);
 }
 
-int64_t ccp_db_last_id(const struct ccp_db *db)
-{
-	return sqlite3_last_insert_rowid(db->handle);
-}
-
 int ccp_stmt_open(struct ccp_db *db, enum ccp_sql sql, struct ccp_stmt *ret_stmt,
 		  struct codexcp_error *err)
 {

@@ -52,7 +52,6 @@ void ccp_db_rollback(struct ccp_db *db);
 int64_t ccp_db_data_version(struct ccp_db *db);
 /* Rows changed by the last statement. */
 int ccp_db_changes(const struct ccp_db *db);
-int64_t ccp_db_last_id(const struct ccp_db *db);
 
 /* One use of a cached statement. */
 struct ccp_stmt {

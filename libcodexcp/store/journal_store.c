@@ -10,11 +10,11 @@ static const struct ccp_column columns[] = { CCP_JOURNAL_COLUMNS(CCP_ROW_TEXT_CO
 								 CCP_ROW_INT_COLUMN) };
 #undef CCP_ROW
 
-#define N_COLUMNS CCP_ARRAY_SIZE(columns)
+static const struct ccp_table journal = CCP_TABLE(columns, struct ccp_journal_row);
 
 void ccp_journal_row_done(struct ccp_journal_row *row)
 {
-	ccp_row_done(columns, N_COLUMNS, row);
+	ccp_row_done(journal.columns, journal.n, row);
 }
 
 /* Redacted first: a secret that is cut in two would not be recognised. */
@@ -51,24 +51,9 @@ int ccp_journal_append(struct ccp_db *db, const struct ccp_journal_row *row,
 		return r;
 	stored.text = text;
 	stored.data = data;
-	ccp_row_bind(&stmt, 1, columns, N_COLUMNS, &stored);
+	ccp_row_bind(&stmt, 1, journal.columns, journal.n, &stored);
 	ccp_bind_text(&stmt, 1, NULL);
 	return ccp_stmt_run(&stmt, err);
-}
-
-/* Steps through a bound statement. */
-static int each_row(struct ccp_stmt *stmt, ccp_journal_fn fn, void *data, struct codexcp_error *err)
-{
-	int r = 0;
-
-	while (r >= 0 && (r = ccp_stmt_step(stmt, err)) == 1) {
-		_cleanup_(ccp_journal_row_done) struct ccp_journal_row row = { 0 };
-
-		r = ccp_row_read(stmt, 0, columns, N_COLUMNS, &row, err);
-		if (r == 0 && fn(&row, data) != 0)
-			return 0;
-	}
-	return r;
 }
 
 /* Binds (op_id) or (thread_id, turn_id) and returns the next index. */
@@ -83,7 +68,7 @@ static int bind_scope(struct ccp_stmt *stmt, const char *op_id, const char *thre
 }
 
 int ccp_journal_each_progress(struct ccp_db *db, const char *op_id, const char *thread_id,
-			      const char *turn_id, int limit, ccp_journal_fn fn, void *data,
+			      const char *turn_id, int limit, ccp_row_fn fn, void *data,
 			      struct codexcp_error *err)
 {
 	_cleanup_stmt_ struct ccp_stmt stmt = { 0 };
@@ -94,10 +79,10 @@ int ccp_journal_each_progress(struct ccp_db *db, const char *op_id, const char *
 	if (r < 0)
 		return r;
 	ccp_bind_int(&stmt, bind_scope(&stmt, op_id, thread_id, turn_id), limit);
-	return each_row(&stmt, fn, data, err);
+	return ccp_table_each(&stmt, &journal, fn, data, err);
 }
 
-int ccp_journal_each(struct ccp_db *db, const char *op_id, int limit, ccp_journal_fn fn, void *data,
+int ccp_journal_each(struct ccp_db *db, const char *op_id, int limit, ccp_row_fn fn, void *data,
 		     struct codexcp_error *err)
 {
 	_cleanup_stmt_ struct ccp_stmt stmt = { 0 };
@@ -107,7 +92,7 @@ int ccp_journal_each(struct ccp_db *db, const char *op_id, int limit, ccp_journa
 		return r;
 	ccp_bind_text(&stmt, 1, op_id);
 	ccp_bind_int(&stmt, 2, limit);
-	return each_row(&stmt, fn, data, err);
+	return ccp_table_each(&stmt, &journal, fn, data, err);
 }
 
 int ccp_journal_count_progress(struct ccp_db *db, const char *op_id, const char *thread_id,

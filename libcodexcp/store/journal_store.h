@@ -19,12 +19,11 @@ int ccp_journal_append(struct ccp_db *db, const struct ccp_journal_row *row,
 		       struct codexcp_error *err);
 /* The newest `limit` progress rows of an operation, or of a turn when op_id is NULL; oldest of them
  * first. */
-typedef int (*ccp_journal_fn)(const struct ccp_journal_row *row, void *data);
 int ccp_journal_each_progress(struct ccp_db *db, const char *op_id, const char *thread_id,
-			      const char *turn_id, int limit, ccp_journal_fn fn, void *data,
+			      const char *turn_id, int limit, ccp_row_fn fn, void *data,
 			      struct codexcp_error *err);
 /* Everything of an operation, newest first. */
-int ccp_journal_each(struct ccp_db *db, const char *op_id, int limit, ccp_journal_fn fn, void *data,
+int ccp_journal_each(struct ccp_db *db, const char *op_id, int limit, ccp_row_fn fn, void *data,
 		     struct codexcp_error *err);
 /* Progress rows of an operation or turn, and the time of the newest. */
 int ccp_journal_count_progress(struct ccp_db *db, const char *op_id, const char *thread_id,

@@ -55,3 +55,62 @@ int ccp_row_set(char **member, const char *value, struct codexcp_error *err)
 	*member = copy;
 	return 0;
 }
+
+int ccp_table_put(struct ccp_db *db, enum ccp_sql sql, const struct ccp_table *table,
+		  const void *row, struct codexcp_error *err)
+{
+	struct ccp_stmt stmt;
+	int r = ccp_stmt_open(db, sql, &stmt, err);
+
+	if (r < 0)
+		return r;
+	ccp_row_bind(&stmt, 1, table->columns, table->n, row);
+	return ccp_stmt_run(&stmt, err);
+}
+
+static int read_first(struct ccp_stmt *stmt, const struct ccp_table *table, void *ret_row,
+		      struct codexcp_error *err)
+{
+	int r = ccp_stmt_step(stmt, err);
+
+	if (r != 1)
+		return r;
+	memset(ret_row, 0, table->size);
+	r = ccp_row_read(stmt, 0, table->columns, table->n, ret_row, err);
+	if (r < 0)
+		ccp_row_done(table->columns, table->n, ret_row);
+	return r < 0 ? r : 1;
+}
+
+int ccp_table_get(struct ccp_db *db, enum ccp_sql sql, const struct ccp_table *table,
+		  const char *key1, const char *key2, void *ret_row, struct codexcp_error *err)
+{
+	_cleanup_stmt_ struct ccp_stmt stmt = { 0 };
+	int r = ccp_stmt_open(db, sql, &stmt, err);
+
+	if (r < 0)
+		return r;
+	if (key1)
+		ccp_bind_text(&stmt, 1, key1);
+	if (key2)
+		ccp_bind_text(&stmt, 2, key2);
+	return read_first(&stmt, table, ret_row, err);
+}
+
+int ccp_table_each(struct ccp_stmt *stmt, const struct ccp_table *table, ccp_row_fn fn, void *data,
+		   struct codexcp_error *err)
+{
+	_cleanup_free_ void *row = calloc(1, table->size);
+	int r = row ? 1 : ccp_fail_oom(err);
+	bool enough = false;
+
+	while (r > 0 && !enough && (r = ccp_stmt_step(stmt, err)) == 1) {
+		r = ccp_row_read(stmt, 0, table->columns, table->n, row, err);
+		if (r == 0) {
+			enough = fn(row, data) != 0;
+			r = 1;
+		}
+		ccp_row_done(table->columns, table->n, row);
+	}
+	return CCP_MIN(r, 0);
+}

@@ -36,3 +36,27 @@ int ccp_row_read(const struct ccp_stmt *stmt, int first, const struct ccp_column
 void ccp_row_done(const struct ccp_column *columns, size_t n, void *row);
 /* Replace a text member of a row: copies, NULL clears. */
 int ccp_row_set(char **member, const char *value, struct codexcp_error *err);
+
+/* A table whose rows are read, and mostly written, whole. */
+struct ccp_table {
+	const struct ccp_column *columns;
+	size_t n, size;
+};
+
+#define CCP_TABLE(columns_array, row_type)                                                         \
+	{                                                                                          \
+		(columns_array), CCP_ARRAY_SIZE(columns_array), sizeof(row_type)                   \
+	}
+
+/* Bind the whole row, run. */
+int ccp_table_put(struct ccp_db *db, enum ccp_sql sql, const struct ccp_table *table,
+		  const void *row, struct codexcp_error *err);
+/* The first row of the statement with up to two text keys bound (NULL: SQL's NULL, when it has that
+ * many parameters). 1 found, 0 none (ret_row untouched). */
+int ccp_table_get(struct ccp_db *db, enum ccp_sql sql, const struct ccp_table *table,
+		  const char *key1, const char *key2, void *ret_row, struct codexcp_error *err);
+/* Every row of a statement that was opened and bound, until fn returns non-zero. The row is
+ * borrowed. */
+typedef int (*ccp_row_fn)(const void *row, void *data);
+int ccp_table_each(struct ccp_stmt *stmt, const struct ccp_table *table, ccp_row_fn fn, void *data,
+		   struct codexcp_error *err);

@@ -28,10 +28,9 @@ void ccp_message_done(struct ccp_message *message);
 /* One row per item: the same item again replaces its text. `id` is not read. */
 int ccp_message_put(struct ccp_db *db, const struct ccp_message *message,
 		    struct codexcp_error *err);
-/* The newest `limit` messages of a turn, oldest of them first. */
-typedef int (*ccp_message_fn)(const struct ccp_message *message, void *data);
+/* The newest `limit` messages of a turn, oldest of them first; rows are struct ccp_message. */
 int ccp_message_each(struct ccp_db *db, const char *thread_id, const char *turn_id, int limit,
-		     ccp_message_fn fn, void *data, struct codexcp_error *err);
+		     ccp_row_fn fn, void *data, struct codexcp_error *err);
 /* What the turn answers: the last assistant message of phase final_answer, else the last assistant
  * message without a phase or of any other, else the plan. 1 found, 0 none. */
 int ccp_message_final(struct ccp_db *db, const char *thread_id, const char *turn_id,

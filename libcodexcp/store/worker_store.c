@@ -1,7 +1,5 @@
 #include "store/worker_store.h"
 
-#include <string.h>
-
 #define CCP_ROW struct ccp_worker_row
 static const struct ccp_column worker_columns[] = { CCP_WORKER_COLUMNS(CCP_ROW_TEXT_COLUMN,
 								       CCP_ROW_INT_COLUMN) };
@@ -15,50 +13,9 @@ static const struct ccp_column command_columns[] = { CCP_COMMAND_COLUMNS(CCP_ROW
 									 CCP_ROW_INT_COLUMN) };
 #undef CCP_ROW
 
-/* A table whose rows are written and read whole. */
-struct table {
-	const struct ccp_column *columns;
-	size_t n, size;
-};
-static const struct table workers = { worker_columns, CCP_ARRAY_SIZE(worker_columns),
-				      sizeof(struct ccp_worker_row) };
-static const struct table instances = { instance_columns, CCP_ARRAY_SIZE(instance_columns),
-					sizeof(struct ccp_instance_row) };
-static const struct table commands = { command_columns, CCP_ARRAY_SIZE(command_columns),
-				       sizeof(struct ccp_command) };
-
-static int put_row(struct ccp_db *db, enum ccp_sql sql, const struct table *table, const void *row,
-		   struct codexcp_error *err)
-{
-	struct ccp_stmt stmt;
-	int r = ccp_stmt_open(db, sql, &stmt, err);
-
-	if (r < 0)
-		return r;
-	ccp_row_bind(&stmt, 1, table->columns, table->n, row);
-	return ccp_stmt_run(&stmt, err);
-}
-
-/* The first row; `key` NULL: the statement has no parameter. ret_row must be zeroed. */
-static int get_row(struct ccp_db *db, enum ccp_sql sql, const struct table *table, const char *key,
-		   void *ret_row, struct codexcp_error *err)
-{
-	_cleanup_stmt_ struct ccp_stmt stmt = { 0 };
-	int r = ccp_stmt_open(db, sql, &stmt, err), read;
-
-	if (r < 0)
-		return r;
-	if (key)
-		ccp_bind_text(&stmt, 1, key);
-	r = ccp_stmt_step(&stmt, err);
-	if (r != 1)
-		return r;
-	memset(ret_row, 0, table->size);
-	read = ccp_row_read(&stmt, 0, table->columns, table->n, ret_row, err);
-	if (read < 0)
-		ccp_row_done(table->columns, table->n, ret_row);
-	return read < 0 ? read : 1;
-}
+static const struct ccp_table workers = CCP_TABLE(worker_columns, struct ccp_worker_row);
+static const struct ccp_table instances = CCP_TABLE(instance_columns, struct ccp_instance_row);
+static const struct ccp_table commands = CCP_TABLE(command_columns, struct ccp_command);
 
 void ccp_worker_row_done(struct ccp_worker_row *worker)
 {
@@ -68,13 +25,13 @@ void ccp_worker_row_done(struct ccp_worker_row *worker)
 int ccp_worker_put(struct ccp_db *db, const struct ccp_worker_row *worker,
 		   struct codexcp_error *err)
 {
-	return put_row(db, CCP_SQL_WORKER_PUT, &workers, worker, err);
+	return ccp_table_put(db, CCP_SQL_WORKER_PUT, &workers, worker, err);
 }
 
 int ccp_worker_latest(struct ccp_db *db, struct ccp_worker_row *ret_worker,
 		      struct codexcp_error *err)
 {
-	return get_row(db, CCP_SQL_WORKER_LATEST, &workers, NULL, ret_worker, err);
+	return ccp_table_get(db, CCP_SQL_WORKER_LATEST, &workers, NULL, NULL, ret_worker, err);
 }
 
 void ccp_instance_row_done(struct ccp_instance_row *instance)
@@ -85,13 +42,13 @@ void ccp_instance_row_done(struct ccp_instance_row *instance)
 int ccp_instance_put(struct ccp_db *db, const struct ccp_instance_row *instance,
 		     struct codexcp_error *err)
 {
-	return put_row(db, CCP_SQL_INSTANCE_PUT, &instances, instance, err);
+	return ccp_table_put(db, CCP_SQL_INSTANCE_PUT, &instances, instance, err);
 }
 
 int ccp_instance_get(struct ccp_db *db, const char *id, struct ccp_instance_row *ret_instance,
 		     struct codexcp_error *err)
 {
-	return get_row(db, CCP_SQL_INSTANCE_GET, &instances, id, ret_instance, err);
+	return ccp_table_get(db, CCP_SQL_INSTANCE_GET, &instances, id, NULL, ret_instance, err);
 }
 
 void ccp_command_done(struct ccp_command *command)
@@ -102,18 +59,18 @@ void ccp_command_done(struct ccp_command *command)
 int ccp_command_insert(struct ccp_db *db, const struct ccp_command *command,
 		       struct codexcp_error *err)
 {
-	return put_row(db, CCP_SQL_COMMAND_INSERT, &commands, command, err);
+	return ccp_table_put(db, CCP_SQL_COMMAND_INSERT, &commands, command, err);
 }
 
 int ccp_command_get(struct ccp_db *db, const char *id, struct ccp_command *ret_command,
 		    struct codexcp_error *err)
 {
-	return get_row(db, CCP_SQL_COMMAND_GET, &commands, id, ret_command, err);
+	return ccp_table_get(db, CCP_SQL_COMMAND_GET, &commands, id, NULL, ret_command, err);
 }
 
 int ccp_command_next(struct ccp_db *db, struct ccp_command *ret_command, struct codexcp_error *err)
 {
-	return get_row(db, CCP_SQL_COMMAND_NEXT, &commands, NULL, ret_command, err);
+	return ccp_table_get(db, CCP_SQL_COMMAND_NEXT, &commands, NULL, NULL, ret_command, err);
 }
 
 int ccp_command_update(struct ccp_db *db, const struct ccp_command *command,

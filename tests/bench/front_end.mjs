@@ -86,9 +86,9 @@ async function openStore(context, name, round = 0) {
   return { place, project, latency };
 }
 
-const ROUNDS = 10;
+const ROUNDS = 25;
 const SUBMITS = 10;
-const POLLS = 50;
+const POLLS = 20;
 
 async function measureOne({ latency, project }, figures) {
   figures.submit.add(checked(await latency.ask(submits(SUBMITS, project))));

@@ -47,8 +47,9 @@ struct last {
 	int n;
 };
 
-static int keep_first(const struct ccp_journal_row *row, void *data)
+static int keep_first(const void *at, void *data)
 {
+	const struct ccp_journal_row *row = at;
 	struct last *last = data;
 
 	last->n++;
@@ -188,8 +189,9 @@ END_TEST
 
 /* Lists */
 
-static int join(const struct ccp_journal_row *row, void *data)
+static int join(const void *at, void *data)
 {
+	const struct ccp_journal_row *row = at;
 	char *text = data;
 	size_t len = strlen(text);
 

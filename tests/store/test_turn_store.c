@@ -193,8 +193,9 @@ START_TEST(test_final_choice)
 }
 END_TEST
 
-static int join(const struct ccp_message *message, void *data)
+static int join(const void *at, void *data)
 {
+	const struct ccp_message *message = at;
 	char *text = data;
 	size_t len = strlen(text);
 

@@ -46,8 +46,11 @@ export class Answer {
   async drained(writable) {
     if (writable || this.gone) return;
     await new Promise((resolve) => {
-      this.response.once('drain', resolve);
-      this.response.once('close', resolve);
+      const done = () => {
+        this.response.off('drain', done).off('close', done);
+        resolve();
+      };
+      this.response.on('drain', done).on('close', done);
     });
   }
 

@@ -40,11 +40,13 @@ const char *codexcp_instructions(void)
 	return "Say \"please\".";
 }
 
-json_t *codexcp_tools(void)
+char *codexcp_tools_text(unsigned parts)
 {
-	return json_pack("[{s:s,s:s,s:{s:s},s:{s:s},s:{s:b}}]", "name", "one", "title", "One",
-			 "inputSchema", "type", "object", "outputSchema", "type", "object",
-			 "annotations", "readOnlyHint", 1);
+	return ccp_asprintf(
+		"[{\"name\":\"one\"%s,\"inputSchema\":{\"type\":\"object\"}%s%s}]",
+		parts & CODEXCP_TOOL_TITLE ? ",\"title\":\"One\"" : "",
+		parts & CODEXCP_TOOL_OUTPUT_SCHEMA ? ",\"outputSchema\":{\"type\":\"object\"}" : "",
+		parts & CODEXCP_TOOL_ANNOTATIONS ? ",\"annotations\":{\"readOnlyHint\":true}" : "");
 }
 
 int codexcp_call(struct codexcp *cp, const char *tool, const json_t *arguments,
@@ -293,9 +295,10 @@ START_TEST(test_modern)
 		{ "{\"id\":1,\"method\":\"tools/list\",\"params\":{" META("\"2026-07-28\"",
 									  CAPS) "}}",
 		  "{\"jsonrpc\":\"2.0\",\"id\":1,\"result\":{\"resultType\":\"complete\"," INFO
-		  ",\"tools\":[{\"name\":\"one\",\"title\":\"One\",\"inputSchema\":{\"type\":"
+		  ",\"ttlMs\":300000,\"cacheScope\":\"private\","
+		  "\"tools\":[{\"name\":\"one\",\"title\":\"One\",\"inputSchema\":{\"type\":"
 		  "\"object\"},\"outputSchema\":{\"type\":\"object\"},\"annotations\":{"
-		  "\"readOnlyHint\":true}}],\"ttlMs\":300000,\"cacheScope\":\"private\"}}\n" },
+		  "\"readOnlyHint\":true}}]}}\n" },
 		{ "{\"id\":1,\"method\":\"ping\",\"params\":{" META("\"2026-07-28\"", CAPS) "}}",
 		  ERROR("1", "-32601", "Unknown method: ping") },
 		{ "{\"id\":1,\"method\":\"initialize\",\"params\":{" META("\"2026-07-28\"",

@@ -214,6 +214,23 @@ CODEXCP_API int codexcp_call_wait(struct codexcp *cp, const char *tool, const js
  */
 CODEXCP_API json_t *codexcp_tools(void);
 
+/** Members of a tool's definition that older clients do not know. */
+enum codexcp_tool_parts {
+	CODEXCP_TOOL_TITLE = 1,
+	CODEXCP_TOOL_OUTPUT_SCHEMA = 2,
+	CODEXCP_TOOL_ANNOTATIONS = 4,
+	CODEXCP_TOOL_ALL = 7,
+};
+
+/**
+ * The same list as compact JSON text, with the chosen members beside name, description and
+ * inputSchema.
+ *
+ * @param parts of enum codexcp_tool_parts
+ * @return an allocation for free(), or NULL when memory ran out
+ */
+CODEXCP_API char *codexcp_tools_text(unsigned parts);
+
 /** @return what a model is told about the whole server (MCP `instructions`); static */
 CODEXCP_API const char *codexcp_instructions(void);
 
