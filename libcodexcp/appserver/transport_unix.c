@@ -249,7 +249,7 @@ static const struct ccp_child_events child_events = { .exited = on_exited };
 static int spawn(struct sock *self, struct codexcp_error *err)
 {
 	const char *const argv[] = { self->options.binary, "app-server", "--listen",
-				     "unix://" SOCKET_NAME, NULL };
+				     ("unix://" SOCKET_NAME), NULL };
 	const struct ccp_child_options child = {
 		.file = self->options.binary,
 		.argv = argv,

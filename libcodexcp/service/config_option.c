@@ -9,11 +9,10 @@
 #define EXPECTED_MAX 1024
 #define WEEK_SECONDS (7 * 24 * 60 * 60)
 
-/* In the order of enum ccp_sandbox, enum ccp_execution_mode, enum ccp_appserver_transport. */
+/* In the order of enum ccp_sandbox and enum ccp_execution_mode. */
 static const char *const sandboxes[] = { "read-only", "workspace-write", "danger-full-access",
 					 NULL };
 static const char *const modes[] = { "auto", "inline", "client", "worker", "observe", NULL };
-static const char *const transports[] = { "auto", "stdio", "unix", NULL };
 static const char *const approvals[] = { "untrusted", "on-failure",   "on-request",
 					 "never",     "ask_openclaw", "never_auto_approve",
 					 NULL };
@@ -82,11 +81,6 @@ const struct ccp_option ccp_options[] = {
 	       .def = "auto", .choices = modes,
 	       .doc = "who runs operations: `auto` starts a worker process when there is work, "
 		      "`inline` runs them in the server itself, `client` leaves them to others"),
-	OPTION(ENUM, app_server_transport, .key = "app_server_transport",
-	       .env = { "CODEX_MCP_APP_SERVER_TRANSPORT" }, .def = "stdio", .choices = transports,
-	       .doc = "how codex app-server is talked to: on its standard streams (`stdio`, its "
-		      "turns end with the worker), on a local socket (`unix`, they go on), or on "
-		      "the socket when this Codex has one (`auto`)"),
 	LIMIT(max_depth, "MAX_DEPTH", 0, 16, "0",
 	      .doc = "how deep tasks may start tasks; 0: not at all"),
 

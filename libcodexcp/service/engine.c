@@ -57,7 +57,6 @@ static int new_runner(struct ccp_engine *engine, struct codexcp_error *err)
 							 .app_server = on_app_server };
 	struct codexcp *cp = engine->cp;
 	_cleanup_free_ char *cwd = ccp_state_path(cp, CCP_STATE_RUN_DIR);
-	_cleanup_free_ char *log = ccp_state_path(cp, CCP_STATE_LOG_DIR "/app-server.log");
 	_cleanup_(ccp_app_server_env_freep) char **envp = ccp_app_server_env(cp);
 	const struct ccp_runner_options options = {
 		.loop = cp->loop,
@@ -66,10 +65,6 @@ static int new_runner(struct ccp_engine *engine, struct codexcp_error *err)
 		.app_server = { .find = ccp_app_server_find,
 				.find_data = cp,
 				.cwd = cwd,
-				.run_dir = cwd,
-				.log_path = log,
-				.transport = (enum ccp_appserver_transport)
-						     cp->config->app_server_transport,
 				.envp = (const char *const *)envp },
 		.limits = ccp_context_limits(cp),
 		.epoch = engine->row.epoch,
@@ -77,7 +72,7 @@ static int new_runner(struct ccp_engine *engine, struct codexcp_error *err)
 		.app_server_idle_ms = cp->config->app_server_idle_seconds * 1000,
 	};
 
-	if (!cwd || !log || !envp)
+	if (!cwd || !envp)
 		return ccp_fail_oom(err);
 	return ccp_runner_new(&options, &events, engine, &engine->runner, err);
 }
