@@ -346,15 +346,17 @@ static void on_interrupted(json_t *result, const struct codexcp_error *err, void
 	struct ccp_send *send = data;
 	struct ccp_live *live = ccp_live_find(send->runner, send->op_id);
 	bool ended = err && ccp_codex_problem(err) == CCP_PROBLEM_NO_TURN;
+	/* The turn was cut with its process; its end is being looked up. */
+	bool cut = err && ccp_codex_problem(err) == CCP_PROBLEM_GONE;
 
 	/* The turn has ended by itself, and its event is on the way, or was lost with a
 	 * connection. */
 	if (ended && live)
 		ccp_look_up_later(live, 0);
-	if (err && !ended)
+	if (err && !ended && !cut)
 		ccp_runner_trouble("a turn could not be interrupted", send->op_id, err);
 	if (send->fn)
-		send->fn(ended ? NULL : err, send->fn_data);
+		send->fn(ended || cut ? NULL : err, send->fn_data);
 	ccp_send_done(send);
 }
 

@@ -250,6 +250,8 @@ void ccp_context_wake(struct codexcp *cp)
 void codexcp_finish_waiting(struct codexcp *cp)
 {
 	cp->finishing = true;
+	if (cp->starter)
+		ccp_starter_finish(cp->starter);
 	ccp_context_wake(cp);
 }
 

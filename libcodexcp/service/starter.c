@@ -232,6 +232,14 @@ void ccp_starter_ring(struct ccp_starter *starter)
 		try_later(starter, 1 + ccp_random_below(SPREAD_MS));
 }
 
+void ccp_starter_finish(struct ccp_starter *starter)
+{
+	if (!ccp_timer_active(starter->timer))
+		return;
+	ccp_timer_stop(starter->timer);
+	on_timer(starter);
+}
+
 void ccp_starter_engine_failed(struct ccp_starter *starter)
 {
 	ccp_timer_start(starter->timer, 1);

@@ -14,6 +14,8 @@ int ccp_starter_new(struct codexcp *cp, struct ccp_starter **ret_starter,
 void ccp_starter_free(struct ccp_starter *starter);
 /* There may be work: make sure that somebody looks. */
 void ccp_starter_ring(struct ccp_starter *starter);
+/* The context is about to close: what was to be tried later is tried now. */
+void ccp_starter_finish(struct ccp_starter *starter);
 /* The engine of an inline context gives its reason: it is freed soon. */
 void ccp_starter_engine_failed(struct ccp_starter *starter);
 bool ccp_starter_connected(const struct ccp_starter *starter);

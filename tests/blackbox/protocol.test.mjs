@@ -369,7 +369,7 @@ test('the worker says why it fails', async () => {
   const server = Server.start({ args: ['worker'], env: { CODEX_MCP_EXECUTION_MODE: 'nonsense' } });
   await server.waitForLine(/^failed .+/);
   const { code } = await server.exit();
-  assert.equal(code, 1);
+  assert.equal(code, 2);
   assert.equal(server.lines.length, 1);
 });
 

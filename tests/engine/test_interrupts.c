@@ -2,7 +2,12 @@
  * Interrupting at every step: what has not begun ends at once, what runs is stopped in Codex, and
  * only the operation's own turn.
  */
+#include <poll.h>
+#include <sched.h>
+#include <signal.h>
+
 #include "engine_env.h"
+#include "runtime/process.h"
 
 static json_t *interrupt(struct codexcp *cp, const char *op)
 {
@@ -137,6 +142,98 @@ START_TEST(test_looking_up)
 }
 END_TEST
 
+/* Written by another context while the worker does nothing. */
+static void ask_client(struct engine_env *e, const char *op, struct env_answer *answer)
+{
+	struct codexcp *client = env_open(e, CODEXCP_MODE_CLIENT);
+
+	env_ask(client, "codex_interrupt_turn", json_pack("{s:s}", "operation_id", op), answer);
+	while (env_number(e, "SELECT count(*) FROM commands") == 0) {
+		struct pollfd fd = { .fd = codexcp_fd(client), .events = POLLIN };
+
+		poll(&fd, 1, e->step_ms);
+		codexcp_dispatch(client);
+	}
+}
+
+/* The turn ran when the wish was written; when the worker reads it app-server is no more. */
+START_TEST(test_app_server_restarts)
+{
+	struct engine_env e;
+	struct codexcp *cp;
+	struct env_answer answer;
+	struct ccp_process_id server = { 0 };
+	_cleanup_free_ char *op = NULL;
+
+	env_setup(&e);
+	env_set(&e, "CCP_FAKE_TURN_MS", "-1");
+	cp = env_open(&e, CODEXCP_MODE_INLINE);
+	op = env_submit(&e, cp, NULL);
+	env_reach(&e, cp, op, "phase", "running");
+	ck_assert_int_eq(
+		ccp_process_identify(env_number(&e, "SELECT pid FROM app_servers"), &server, NULL),
+		0);
+	ask_client(&e, op, &answer);
+	ck_assert_int_eq(kill(server.pid, SIGKILL), 0);
+	while (ccp_process_check(&server) == CCP_PROCESS_ALIVE)
+		sched_yield();
+	ck_assert(json_is_true(json_object_get(env_answered(&e, &answer), "interrupted")));
+	check_interrupted(&e, cp, op);
+	ck_assert_int_eq(env_count(&e, "turn/start"), 1);
+	env_answer_done(&answer);
+	env_teardown(&e);
+}
+END_TEST
+
+/* It dies of being asked. */
+START_TEST(test_app_server_dies)
+{
+	struct engine_env e;
+	struct codexcp *cp;
+	_cleanup_free_ char *op = NULL;
+
+	env_setup(&e);
+	env_set(&e, "CCP_FAKE_TURN_MS", "-1");
+	env_set(&e, "CCP_FAKE_DIE_BEFORE", "turn/interrupt");
+	cp = env_open(&e, CODEXCP_MODE_INLINE);
+	op = env_submit(&e, cp, NULL);
+	env_reach(&e, cp, op, "phase", "running");
+	check_interrupted(&e, cp, op);
+	ck_assert_int_eq(env_count(&e, "turn/start"), 1);
+	env_teardown(&e);
+}
+END_TEST
+
+/* Codex never answers the first: the second does not wait for that. */
+START_TEST(test_side_by_side)
+{
+	struct engine_env e;
+	struct codexcp *cp;
+	struct env_answer answers[2];
+	char *ops[2];
+
+	env_setup(&e);
+	env_set(&e, "CCP_FAKE_TURN_MS", "-1");
+	env_script(&e, "expect turn/interrupt\n");
+	cp = env_open(&e, CODEXCP_MODE_INLINE);
+	for (size_t i = 0; i < CCP_ARRAY_SIZE(ops); i++) {
+		ops[i] = env_submit(&e, cp, NULL);
+		env_reach(&e, cp, ops[i], "phase", "running");
+	}
+	for (size_t i = 0; i < CCP_ARRAY_SIZE(ops); i++)
+		env_ask(cp, "codex_interrupt_turn", json_pack("{s:s}", "operation_id", ops[i]),
+			&answers[i]);
+	ck_assert(json_is_true(json_object_get(env_answered(&e, &answers[1]), "interrupted")));
+	ck_assert_int_eq(answers[0].answers, 0);
+	check_interrupted(&e, cp, ops[1]);
+	ck_assert_int_eq(env_count(&e, "turn/interrupt"), 2);
+	env_answer_done(&answers[1]);
+	for (size_t i = 0; i < CCP_ARRAY_SIZE(ops); i++)
+		free(ops[i]);
+	env_teardown(&e);
+}
+END_TEST
+
 START_TEST(test_running)
 {
 	struct engine_env e;
@@ -266,4 +363,5 @@ START_TEST(test_nothing_to_interrupt)
 END_TEST
 
 CCP_TEST_MAIN("interrupts", test_queued, test_starting, test_turn_sent, test_looking_up,
-	      test_running, test_twice, test_end_was_lost, test_refused, test_nothing_to_interrupt)
+	      test_app_server_restarts, test_app_server_dies, test_side_by_side, test_running,
+	      test_twice, test_end_was_lost, test_refused, test_nothing_to_interrupt)

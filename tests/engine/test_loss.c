@@ -110,6 +110,30 @@ START_TEST(test_late_answer)
 }
 END_TEST
 
+/* Neither answered nor done, by a process that lives on: it may still be done, so it is only looked
+ * for. */
+START_TEST(test_never_answered)
+{
+	struct engine_env e;
+	struct codexcp *cp;
+	_cleanup_free_ char *op = NULL;
+	json_auto_t *status = NULL;
+
+	env_setup(&e);
+	env_script(&e, "expect turn/start\n");
+	cp = env_open(&e, CODEXCP_MODE_INLINE);
+	op = env_submit(&e, cp, json_pack("{s:i}", "timeout_seconds", 1));
+	env_wait_count(&e, "thread/resume", 4);
+	status = env_status(cp, op);
+	env_is(status, "phase", "looking_up");
+	ck_assert_int_eq(json_integer_value(json_object_get(status, "attemptCount")), 1);
+	ck_assert_int_eq(env_number(&e, "SELECT crash_count FROM operations"), 0);
+	ck_assert_int_eq(env_count(&e, "turn/start"), 1);
+	ck_assert_int_eq(env_count(&e, "initialize"), 1);
+	env_teardown(&e);
+}
+END_TEST
+
 /* thread/start is not answered: after three attempts it is given up, with the reason. */
 START_TEST(test_thread_never_answered)
 {
@@ -187,6 +211,12 @@ START_TEST(test_closed_in_the_middle)
 }
 END_TEST
 
+static void restart_machine(const struct engine_env *e)
+{
+	db_exec(e->state_db, "UPDATE app_servers SET boot_id = 'an earlier one';"
+			     "UPDATE operations SET boot_id = 'an earlier one'");
+}
+
 /* After a power loss the history itself may be gone: only what cannot write is sent again. */
 static void lose_power(bool writes)
 {
@@ -201,8 +231,7 @@ static void lose_power(bool writes)
 			json_pack("{s:s}", "sandbox", writes ? "workspace-write" : "read-only"));
 	env_wait_count(&e, "turn/start", 1);
 	env_close(&e, cp);
-	db_exec(e.state_db, "UPDATE app_servers SET boot_id = 'an earlier one';"
-			    "UPDATE operations SET boot_id = 'an earlier one'");
+	restart_machine(&e);
 	cp = env_open(&e, CODEXCP_MODE_INLINE);
 	if (writes)
 		env_ends(&e, cp, op, "unknown_after_app_server_exit", "power_loss");
@@ -216,6 +245,33 @@ START_TEST(test_power_loss)
 {
 	lose_power(false);
 	lose_power(true);
+}
+END_TEST
+
+/* The thread is read-only, the turn was to write: what counts is what was sent. */
+START_TEST(test_power_loss_of_a_message)
+{
+	struct engine_env e;
+	struct codexcp *cp;
+	_cleanup_free_ char *first = NULL, *op = NULL;
+	json_auto_t *done = NULL;
+
+	env_setup(&e);
+	env_script(&e, "once\nexpect turn/start\ndefault\nexpect turn/start\nawait never\n");
+	cp = env_open(&e, CODEXCP_MODE_INLINE);
+	first = env_submit(&e, cp, json_pack("{s:s}", "sandbox", "read-only"));
+	done = env_end(&e, cp, first);
+	op = env_submit(&e, cp,
+			json_pack("{s:s, s:O, s:n, s:s}", "operation_type", "send_message",
+				  "thread_id", json_object_get(done, "threadId"), "cwd", "sandbox",
+				  "workspace-write"));
+	env_wait_count(&e, "turn/start", 2);
+	env_close(&e, cp);
+	restart_machine(&e);
+	cp = env_open(&e, CODEXCP_MODE_INLINE);
+	env_ends(&e, cp, op, "unknown_after_app_server_exit", "power_loss");
+	ck_assert_int_eq(env_count(&e, "turn/start"), 2);
+	env_teardown(&e);
 }
 END_TEST
 
@@ -278,5 +334,6 @@ START_TEST(test_open_elsewhere)
 }
 END_TEST
 
-CCP_TEST_MAIN("loss", test_death_of_app_server, test_late_answer, test_thread_never_answered,
-	      test_closed_in_the_middle, test_power_loss, test_empty_rollout, test_open_elsewhere)
+CCP_TEST_MAIN("loss", test_death_of_app_server, test_late_answer, test_never_answered,
+	      test_thread_never_answered, test_closed_in_the_middle, test_power_loss,
+	      test_power_loss_of_a_message, test_empty_rollout, test_open_elsewhere)

@@ -148,10 +148,11 @@ START_TEST(test_ceilings)
 END_TEST
 
 /* A Codex turn that asks for a task gives it at most what it has itself. */
-static json_t *submit_for(struct engine_env *e, const char *caller, json_t *more)
+static json_t *submit_from(struct engine_env *e, const char *thread, const char *sandbox,
+			   json_t *more)
 {
-	const struct codexcp_call_options options = { .caller_thread_id = "somebody else's thread",
-						      .caller_sandbox = caller };
+	const struct codexcp_call_options options = { .caller_thread_id = thread,
+						      .caller_sandbox = sandbox };
 	json_auto_t *arguments = env_submit_arguments(e, more);
 	struct env_answer answer = { 0 };
 
@@ -159,6 +160,17 @@ static json_t *submit_for(struct engine_env *e, const char *caller, json_t *more
 				      env_take_answer, &answer, NULL, NULL),
 			 0);
 	return env_answered(e, &answer);
+}
+
+static json_t *submit_for(struct engine_env *e, const char *caller, json_t *more)
+{
+	return submit_from(e, "somebody else's thread", caller, more);
+}
+
+static void check_refused(const json_t *answer)
+{
+	env_is(json_object_get(answer, "error"), "code", "INVALID_ARGUMENT");
+	env_is(ccp_json_path(answer, "error.details"), "argument", "sandbox");
 }
 
 START_TEST(test_sandbox_of_the_caller)
@@ -170,7 +182,7 @@ START_TEST(test_sandbox_of_the_caller)
 	env_set(&e, "CODEX_MCP_DEFAULT_SANDBOX", "workspace-write");
 	env_open(&e, CODEXCP_MODE_INLINE);
 	refused = submit_for(&e, "read-only", json_pack("{s:s}", "sandbox", "workspace-write"));
-	env_is(json_object_get(refused, "error"), "code", "INVALID_ARGUMENT");
+	check_refused(refused);
 	lowered = submit_for(&e, "read-only", NULL);
 	env_ends(&e, e.open[0], ccp_json_str(lowered, "operationId"), "completed", NULL);
 	ck_assert_str_eq(sent_sandbox(&e, 0), "readOnly");
@@ -181,6 +193,52 @@ START_TEST(test_sandbox_of_the_caller)
 	allowed = submit_for(&e, "danger-full-access", NULL);
 	env_ends(&e, e.open[0], ccp_json_str(allowed, "operationId"), "completed", NULL);
 	ck_assert_str_eq(sent_sandbox(&e, 2), "workspaceWrite");
+	env_teardown(&e);
+}
+END_TEST
+
+/* A thread of which nothing is known, no word of its sandbox included. */
+START_TEST(test_unknown_caller)
+{
+	struct engine_env e;
+	json_auto_t *refused = NULL, *lowered = NULL;
+
+	env_setup(&e);
+	env_set(&e, "CODEX_MCP_DEFAULT_SANDBOX", "workspace-write");
+	env_open(&e, CODEXCP_MODE_INLINE);
+	refused = submit_for(&e, NULL, json_pack("{s:s}", "sandbox", "workspace-write"));
+	check_refused(refused);
+	lowered = submit_for(&e, NULL, NULL);
+	env_ends(&e, e.open[0], ccp_json_str(lowered, "operationId"), "completed", NULL);
+	ck_assert_str_eq(sent_sandbox(&e, 0), "readOnly");
+	env_teardown(&e);
+}
+END_TEST
+
+/* Codex does not say what sandbox the caller has, but its operation is ours. */
+START_TEST(test_sandbox_of_the_parent)
+{
+	struct engine_env e;
+	struct codexcp *cp;
+	_cleanup_free_ char *reader = NULL, *writer = NULL;
+	json_auto_t *refused = NULL, *lowered = NULL, *allowed = NULL, *above = NULL;
+
+	env_setup(&e);
+	env_set(&e, "CODEX_MCP_MAX_DEPTH", "1");
+	env_set(&e, "CODEX_MCP_DEFAULT_SANDBOX", "danger-full-access");
+	cp = env_open(&e, CODEXCP_MODE_INLINE);
+	reader = run_task(&e, cp, json_pack("{s:s}", "sandbox", "read-only"));
+	writer = run_task(&e, cp, json_pack("{s:s}", "sandbox", "workspace-write"));
+	refused = submit_from(&e, reader, NULL, json_pack("{s:s}", "sandbox", "workspace-write"));
+	check_refused(refused);
+	lowered = submit_from(&e, reader, NULL, NULL);
+	env_ends(&e, cp, ccp_json_str(lowered, "operationId"), "completed", NULL);
+	ck_assert_str_eq(sent_sandbox(&e, 2), "readOnly");
+	allowed = submit_from(&e, writer, NULL, json_pack("{s:s}", "sandbox", "workspace-write"));
+	env_ends(&e, cp, ccp_json_str(allowed, "operationId"), "completed", NULL);
+	ck_assert_str_eq(sent_sandbox(&e, 3), "workspaceWrite");
+	above = submit_from(&e, writer, NULL, json_pack("{s:s}", "sandbox", "danger-full-access"));
+	check_refused(above);
 	env_teardown(&e);
 }
 END_TEST
@@ -209,4 +267,5 @@ START_TEST(test_directory_that_moved)
 END_TEST
 
 CCP_TEST_MAIN("sending", test_images_and_schema, test_policies, test_ceilings,
-	      test_sandbox_of_the_caller, test_directory_that_moved)
+	      test_sandbox_of_the_caller, test_unknown_caller, test_sandbox_of_the_parent,
+	      test_directory_that_moved)

@@ -4,6 +4,7 @@
 #include <sys/stat.h>
 
 #include "engine_env.h"
+#include "runtime/process.h"
 
 START_TEST(test_report)
 {
@@ -73,6 +74,74 @@ START_TEST(test_failed_turn)
 	env_is(error, "message", "fake failure");
 	env_is(error, "class", "other");
 	ck_assert_int_eq(env_count(&e, "turn/start"), 1);
+	env_teardown(&e);
+}
+END_TEST
+
+/* What a turn has said before it failed, or was stopped, can be read from any place on. */
+static void check_text_of_ended(const char *how)
+{
+	struct engine_env e;
+	struct codexcp *cp;
+	_cleanup_free_ char *op = NULL, *script = NULL;
+	json_auto_t *status = NULL, *turn = NULL;
+
+	script = ccp_asprintf(
+		"expect turn/start threadId\ndefault\n"
+		"notify {\"method\": \"item/completed\", \"params\": {\"threadId\": $threadId, "
+		"\"turnId\": $turnId, \"completedAtMs\": 1, \"item\": {\"type\": "
+		"\"agentMessage\", \"id\": \"said\", \"text\": \"0123456789 and more\"}}}\n"
+		"finish %s\n",
+		how);
+	env_setup(&e);
+	env_set(&e, "CCP_FAKE_TURN_MS", "-1");
+	env_script(&e, script);
+	cp = env_open(&e, CODEXCP_MODE_INLINE);
+	op = env_submit(&e, cp, NULL);
+	env_reach(&e, cp, op, "status", how);
+	status = env_status(cp, op);
+	turn = env_call(cp, "codex_get_turn_status",
+			json_pack("{s:O, s:O, s:i}", "turn_id", json_object_get(status, "turnId"),
+				  "thread_id", json_object_get(status, "threadId"),
+				  "message_offset", 10));
+	env_is(turn, "status", how);
+	ck_assert_msg(ccp_streq(ccp_json_str(turn, "finalMessage"), " and more"), "%s: %s", how,
+		      ccp_json_str(turn, "finalMessage"));
+	env_teardown(&e);
+}
+
+START_TEST(test_text_of_ended)
+{
+	check_text_of_ended("failed");
+	check_text_of_ended("interrupted");
+}
+END_TEST
+
+/* The end of a turn that is not ours, heard before ours has a name. */
+START_TEST(test_end_of_another_turn)
+{
+	struct engine_env e;
+	struct codexcp *cp;
+	_cleanup_free_ char *op = NULL;
+	json_auto_t *status = NULL, *turn = NULL;
+
+	env_setup(&e);
+	env_set(&e, "CCP_FAKE_TURN_MS", "-1");
+	env_script(&e, "expect turn/start threadId\n"
+		       "notify {\"method\": \"turn/completed\", \"params\": {\"threadId\": "
+		       "$threadId, \"turn\": {\"id\": \"another\", \"items\": [], \"status\": "
+		       "\"failed\", \"error\": {\"message\": \"not ours\"}}}}\n"
+		       "default\nawait go\nfinish\n");
+	cp = env_open(&e, CODEXCP_MODE_INLINE);
+	op = env_submit(&e, cp, NULL);
+	status = env_wait(&e, cp, op, "phase", "running");
+	turn = env_call(cp, "codex_get_turn_status",
+			json_pack("{s:O, s:O}", "turn_id", json_object_get(status, "turnId"),
+				  "thread_id", json_object_get(status, "threadId")));
+	ck_assert(json_is_false(json_object_get(turn, "completionObserved")));
+	ck_assert_ptr_null(json_object_get(turn, "lastError"));
+	env_go(&e, "go");
+	env_ends(&e, cp, op, "completed", NULL);
 	env_teardown(&e);
 }
 END_TEST
@@ -242,6 +311,42 @@ START_TEST(test_binary_appears)
 }
 END_TEST
 
+/* app-server rested, for want of work; that it does not come back is no rest. */
+START_TEST(test_binary_disappears)
+{
+	struct engine_env e;
+	struct codexcp *cp;
+	struct ccp_process_id server = { 0 };
+	_cleanup_free_ char *binary = NULL, *first = NULL, *op = NULL;
+	json_auto_t *waiting = NULL;
+	const char *problem;
+
+	env_setup(&e);
+	binary = env_path(&e, "codex");
+	ck_assert_int_eq(symlink(getenv("CCP_FAKE_APPSERVER"), binary), 0);
+	env_set(&e, "CODEX_BINARY_PATH", binary);
+	env_set(&e, "CODEX_MCP_APP_SERVER_IDLE_SECONDS", "1");
+	env_set(&e, "CODEX_MCP_WORKER_IDLE_SECONDS", "60");
+	cp = env_open(&e, CODEXCP_MODE_INLINE);
+	first = env_submit(&e, cp, NULL);
+	env_ends(&e, cp, first, "completed", NULL);
+	ck_assert_int_eq(
+		ccp_process_identify(env_number(&e, "SELECT pid FROM app_servers"), &server, NULL),
+		0);
+	while (ccp_process_check(&server) == CCP_PROCESS_ALIVE)
+		env_step(&e);
+	/* Idle once more, with nothing left to stop: no event tells that. */
+	for (int64_t until = env_now_ms() + 2500; env_now_ms() < until;)
+		env_step(&e);
+	ck_assert_int_eq(unlink(binary), 0);
+	op = env_submit(&e, cp, NULL);
+	waiting = env_wait(&e, cp, op, "queuedReason", "app_server_unavailable");
+	problem = ccp_json_str(json_object_get(waiting, "workerState"), "problem");
+	ck_assert_msg(problem && strstr(problem, binary), "%s", problem ? problem : "none");
+	env_teardown(&e);
+}
+END_TEST
+
 /* A message for a thread in which somebody else's turn runs waits for its end. */
 START_TEST(test_busy_thread)
 {
@@ -301,6 +406,7 @@ START_TEST(test_one_turn_a_thread)
 END_TEST
 
 CCP_TEST_MAIN("tasks", test_report, test_notifications_before_the_answer, test_failed_turn,
-	      test_twenty_at_a_cold_start, test_limits_of_project_and_agent, test_limit_of_requests,
-	      test_overload_passes, test_overload_does_not_pass, test_binary_appears,
+	      test_text_of_ended, test_end_of_another_turn, test_twenty_at_a_cold_start,
+	      test_limits_of_project_and_agent, test_limit_of_requests, test_overload_passes,
+	      test_overload_does_not_pass, test_binary_appears, test_binary_disappears,
 	      test_busy_thread, test_one_turn_a_thread)

@@ -271,6 +271,35 @@ START_TEST(test_poison)
 }
 END_TEST
 
+/* A worker that was asked to end is no crash, however often. */
+START_TEST(test_orderly_restarts)
+{
+	struct engine_env e;
+	struct codexcp *cp;
+	_cleanup_free_ char *op = NULL;
+
+	env_setup(&e);
+	env_script(&e, "expect turn/start\nawait never\n");
+	cp = env_open(&e, CODEXCP_MODE_CLIENT);
+	op = env_submit(&e, cp, NULL);
+	for (int i = 0; i < 3; i++) {
+		struct worker w = start_worker(&e);
+
+		await_ready(&w);
+		env_wait_count(&e, "turn/start", i + 1);
+		ck_assert_int_eq(kill(w.pid, SIGTERM), 0);
+		ck_assert_int_eq(await_exit(&w), 0);
+	}
+	env_close(&e, cp);
+	env_script(&e, "");
+	cp = env_open(&e, CODEXCP_MODE_INLINE);
+	env_ends(&e, cp, op, "completed", NULL);
+	ck_assert_int_eq(env_number(&e, "SELECT crash_count FROM operations"), 0);
+	ck_assert_int_eq(env_count(&e, "running-turns"), 1);
+	env_teardown(&e);
+}
+END_TEST
+
 /* A front end starts a worker, loses it, and starts another one. */
 START_TEST(test_front_end)
 {
@@ -397,5 +426,5 @@ START_TEST(test_fifty_front_ends)
 END_TEST
 
 CCP_TEST_MAIN("workers", test_ready_then_idle, test_second_leaves, test_failed_says_why,
-	      test_killed, test_descriptors, test_poison, test_front_end, test_worker_that_dies,
-	      test_fifty_front_ends)
+	      test_killed, test_descriptors, test_poison, test_orderly_restarts, test_front_end,
+	      test_worker_that_dies, test_fifty_front_ends)

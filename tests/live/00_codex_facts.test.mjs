@@ -307,7 +307,8 @@ describe('codex facts', { skip: missing, timeout: 300000 }, () => {
   it('recording: an interrupted turn', () => compare('turn-interrupted-0.169', 'SAY partly\nHOLD recorded', {
     during: async (server, thread, turn) => {
       await model.held('recorded');
-      await server.waitFor('item/agentMessage/delta');
+      // The first message is complete, whatever else is under way.
+      await server.waitFor((m) => m.method === 'item/completed' && m.params.item.type === 'agentMessage');
       await server.request('turn/interrupt', { threadId: thread.id, turnId: turn.id });
     },
   }));
