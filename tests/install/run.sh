@@ -102,6 +102,22 @@ test_in_archive() {
 	grep -Eq '^Ok: +1 *$' unit.log
 }
 
+# A system with a shell and little else: everything that is missing is named at once, and nothing is done.
+without_apt() {
+	local bare=$work/bare tool
+
+	mkdir "$bare"
+	for tool in bash env dirname cat grep rm mktemp id; do
+		ln -s "$(command -v "$tool")" "$bare/$tool"
+	done
+	! env PATH="$bare" "$source/bootstrap" demo >bare.log 2>&1 || return 1
+	cat bare.log
+	[ "$(wc -l <bare.log)" -eq 1 ]
+	for tool in build-essential meson libsqlite3-dev libjansson-dev libuv1-dev nodejs npm; do
+		grep -q " $tool\\b" bare.log || return 1
+	done
+}
+
 nothing_called() {
 	[ ! -e called ] || { cat called; return 1; }
 }
@@ -254,7 +270,7 @@ cleanup() {
 trap cleanup EXIT
 
 echo 'TAP version 13'
-echo 1..12
+echo 1..13
 if command -v git >/dev/null; then
 	run_case 'meson dist makes an archive' make_archive
 else
@@ -278,5 +294,6 @@ run_case 'the example runs a task inline, once' example_inline
 run_case 'the example runs a task in the installed worker, once' example_worker
 run_case 'the archive serves as a meson subproject' subproject
 run_case 'the archive builds and runs a unit test' test_in_archive
+run_case 'without apt bootstrap names all that is missing and stops' without_apt
 run_case 'git, npm and node were not called' nothing_called
 exit "$status"
