@@ -39,7 +39,9 @@
 	TEXT(prompt_scope) /* thread id, or "new:" + project path */                               \
 	TEXT(prompt_shape) /* what may be similar at all: domain/prompt.h; NULL: nothing */        \
 	TEXT(prompt_hash)                                                                          \
-	INT(prompt_guards) /* 0: recorded, but never refuses another */                            \
+	INT(prompt_guards)    /* 0: recorded, but never refuses another */                         \
+	TEXT(on_interruption) /* continue: a turn that Codex cut is taken up again; NULL: not */   \
+	INT(max_continuations)                                                                     \
 	INT(created_at)
 
 /* Where it stands. */
@@ -59,7 +61,12 @@
 	INT(thread_is_new) /* this operation started the thread */                                 \
 	TEXT(queued_reason)                                                                        \
 	INT(not_before)                                                                            \
-	INT(interrupt_at) /* somebody asked to interrupt it */                                     \
+	INT(interrupt_at)      /* somebody asked to interrupt it */                                \
+	TEXT(interrupt_reason) /* who: NULL a caller, or "stalled" */                              \
+	INT(continuations)     /* turns begun to go on where an earlier one was cut */             \
+	TEXT(continued_turn)   /* the one that the present turn goes on from */                    \
+	INT(quota_waits)       /* times it waited for the account's limit */                       \
+	TEXT(terminals)        /* JSON: background terminals an interrupt found, ended, left */    \
 	TEXT(effective_sandbox)                                                                    \
 	TEXT(effective_approval)                                                                   \
 	TEXT(effective_model)                                                                      \
@@ -123,6 +130,7 @@
 	INT(stopped_at)                                                                            \
 	TEXT(instance)   /* of its app-server, NULL when none runs */                              \
 	TEXT(app_server) /* JSON: pid, version, userAgent, startedAt, binary */                    \
+	TEXT(details)    /* JSON: what only the worker itself knows */                             \
 	TEXT(last_error) /* why app-server cannot be started, or what went wrong last */
 
 #define CCP_INSTANCE_COLUMNS(TEXT, INT)                                                            \
@@ -133,6 +141,8 @@
 	INT(pid_namespace)                                                                         \
 	INT(epoch)                                                                                 \
 	TEXT(user_agent)                                                                           \
+	TEXT(transport) /* stdio, unix */                                                          \
+	INT(draining)   /* told to end: nothing new is sent to it */                               \
 	INT(started_at)                                                                            \
 	INT(ended_at)                                                                              \
 	TEXT(end_reason)

@@ -178,10 +178,25 @@ static const char version_1[] =
 " completed_at INTEGER NOT NULL"
 ") STRICT;"
 "CREATE INDEX command_open ON commands(status) WHERE completed_at = 0;";
+
+static const char version_2[] =
+"ALTER TABLE operations ADD COLUMN on_interruption TEXT;"
+"ALTER TABLE operations ADD COLUMN max_continuations INTEGER NOT NULL DEFAULT 0;"
+"ALTER TABLE operations ADD COLUMN continuations INTEGER NOT NULL DEFAULT 0;"
+"ALTER TABLE operations ADD COLUMN continued_turn TEXT;"
+"ALTER TABLE operations ADD COLUMN quota_waits INTEGER NOT NULL DEFAULT 0;"
+"ALTER TABLE operations ADD COLUMN interrupt_reason TEXT;"
+"ALTER TABLE operations ADD COLUMN terminals TEXT;"
+"CREATE INDEX op_ended ON operations(completed_at) WHERE active = 0;"
+"ALTER TABLE app_servers ADD COLUMN transport TEXT;"
+"ALTER TABLE app_servers ADD COLUMN draining INTEGER NOT NULL DEFAULT 0;"
+"ALTER TABLE workers ADD COLUMN details TEXT;";
 /* clang-format on */
 
 const struct ccp_migration ccp_migrations[] = {
 	{ .version = 1, .min_reader = 1, .min_writer = 1, .sql = version_1 },
+	/* Only adds: what an older program writes stays right. */
+	{ .version = 2, .min_reader = 1, .min_writer = 1, .sql = version_2 },
 };
 const size_t ccp_migration_count = CCP_ARRAY_SIZE(ccp_migrations);
 

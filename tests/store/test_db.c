@@ -105,10 +105,10 @@ START_TEST(test_settings)
 	db_expect(f.path, "PRAGMA journal_mode", "wal\n");
 	db_expect(f.path, "PRAGMA auto_vacuum", "2\n");
 	db_expect(f.path, "PRAGMA application_id", "1667461169\n"); /* "ccp1" */
-	db_expect(f.path, "PRAGMA user_version", "1\n");
+	db_expect(f.path, "PRAGMA user_version", "2\n");
 	db_expect(f.path, "SELECT key, value FROM meta ORDER BY key",
-		  "min_reader|1\nmin_writer|1\nschema|1\n");
-	ck_assert_int_eq(ccp_schema_version(), 1);
+		  "min_reader|1\nmin_writer|1\nschema|2\n");
+	ck_assert_int_eq(ccp_schema_version(), 2);
 	db_done(&f);
 }
 END_TEST
@@ -179,7 +179,7 @@ START_TEST(test_empty_file)
 	close(fd);
 	check_refused(f.path, CCP_DB_READ, "missing");
 	f.db = db_open(f.path, CCP_DB_WRITE);
-	db_expect(f.path, "PRAGMA user_version", "1\n");
+	db_expect(f.path, "PRAGMA user_version", "2\n");
 	db_done(&f);
 }
 END_TEST
@@ -225,17 +225,17 @@ START_TEST(test_newer_schema)
 
 	db_setup(&f);
 	ccp_db_close(TAKE_PTR(f.db));
-	db_exec(f.path, "PRAGMA user_version = 2");
+	db_exec(f.path, "PRAGMA user_version = 3");
 	ccp_db_close(db_open(f.path, CCP_DB_WRITE));
 	ccp_db_close(db_open(f.path, CCP_DB_READ));
 
-	db_exec(f.path, "UPDATE meta SET value = '2' WHERE key = 'min_writer'");
+	db_exec(f.path, "UPDATE meta SET value = '3' WHERE key = 'min_writer'");
 	check_refused(f.path, CCP_DB_WRITE, "newer_schema");
 	ccp_db_close(db_open(f.path, CCP_DB_READ));
 
-	db_exec(f.path, "UPDATE meta SET value = '2' WHERE key = 'min_reader'");
+	db_exec(f.path, "UPDATE meta SET value = '3' WHERE key = 'min_reader'");
 	check_refused(f.path, CCP_DB_READ, "newer_schema");
-	db_expect(f.path, "PRAGMA user_version", "2\n");
+	db_expect(f.path, "PRAGMA user_version", "3\n");
 	db_done(&f);
 }
 END_TEST
@@ -288,7 +288,7 @@ START_TEST(test_racing_creators)
 	}
 	f.db = db_open(f.path, CCP_DB_WRITE);
 	db_expect(f.path, "SELECT key, value FROM meta ORDER BY key",
-		  "min_reader|1\nmin_writer|1\nschema|1\n");
+		  "min_reader|1\nmin_writer|1\nschema|2\n");
 	db_done(&f);
 }
 END_TEST
@@ -408,8 +408,6 @@ START_TEST(test_bind_failure)
 }
 END_TEST
 
-#define SCHEMA_FILE SCHEMA_DIR "/schema_1.sql"
-
 /* Everything that makes a database of this version, as text that makes another one. */
 static char *dump_schema(const char *path)
 {
@@ -453,38 +451,64 @@ static void check_same_text(const char *a, const char *b)
 		      a + same, b + same);
 }
 
-/* A released schema is never edited: later versions are added to the list of migrations. Until the
- * first release, CCP_WRITE_SCHEMA=1 writes the file anew. */
-START_TEST(test_schema_1)
+static char *schema_file(int version)
+{
+	return ccp_asprintf(SCHEMA_DIR "/schema_%d.sql", version);
+}
+
+/* A released schema is never edited: later versions are added to the list of migrations, and
+ * CCP_WRITE_SCHEMA=1 writes the newest one's file. */
+START_TEST(test_newest_schema)
 {
 	struct db_fixture f;
-	struct ccp_op row = db_op_row("a");
-	char *stored, *now, *later, *path;
+	char *stored, *now, *file = schema_file(ccp_schema_version());
 
 	db_setup(&f);
 	now = dump_schema(f.path);
 	if (getenv("CCP_WRITE_SCHEMA")) {
-		FILE *out = fopen(SCHEMA_FILE, "we");
+		FILE *out = fopen(file, "we");
 
 		ck_assert_ptr_nonnull(out);
 		fputs(now, out);
 		fclose(out);
 	}
-	stored = read_text(SCHEMA_FILE);
+	stored = read_text(file);
 	check_same_text(now, stored);
-
-	path = ccp_asprintf("%s/old.sqlite3", f.dir);
-	db_exec(path, stored);
-	ccp_db_close(f.db);
-	f.db = db_open(path, CCP_DB_WRITE);
-	db_insert(f.db, &row);
-	later = dump_schema(path);
-	check_same_text(later, stored);
-	free(path);
+	free(file);
 	free(now);
 	free(stored);
-	free(later);
 	db_done(&f);
+}
+END_TEST
+
+/* A database of each version, with a row as that version wrote it, becomes one of the newest. */
+START_TEST(test_every_schema_migrates)
+{
+	char *last_file = schema_file(ccp_schema_version()), *last = read_text(last_file);
+
+	for (int version = 1; version <= ccp_schema_version(); version++) {
+		char *file = schema_file(version), *stored = read_text(file), *path, *later;
+		struct ccp_op row = db_op_row("new");
+		struct db_fixture f;
+
+		db_setup(&f);
+		path = ccp_asprintf("%s/old.sqlite3", f.dir);
+		db_exec(path, stored);
+		db_exec(path, "INSERT INTO projects VALUES('/p', 'prj_p', 1)");
+		ccp_db_close(f.db);
+		f.db = db_open(path, CCP_DB_WRITE);
+		db_insert(f.db, &row);
+		db_expect(path, "SELECT path FROM projects", "/p\n");
+		later = dump_schema(path);
+		check_same_text(later, last);
+		free(path);
+		free(file);
+		free(stored);
+		free(later);
+		db_done(&f);
+	}
+	free(last_file);
+	free(last);
 }
 END_TEST
 
@@ -492,4 +516,4 @@ CCP_TEST_MAIN("db", test_statements_prepare, test_statements_use_indexes, test_s
 	      test_foreign_keys, test_modes, test_missing_directory, test_empty_file,
 	      test_not_a_database, test_foreign_database, test_newer_schema, test_racing_creators,
 	      test_busy, test_data_version, test_rollback, test_nested_statements,
-	      test_bind_failure, test_schema_1)
+	      test_bind_failure, test_newest_schema, test_every_schema_migrates)
