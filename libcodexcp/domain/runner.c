@@ -4,6 +4,7 @@
 #include <string.h>
 #include <utlist.h>
 
+#include "base/crash_point.h"
 #include "base/json.h"
 #include "base/log.h"
 #include "base/str.h"
@@ -88,6 +89,7 @@ static int write_tracks(struct ccp_db *db, void *data, struct codexcp_error *err
 		if (r < 0)
 			return r;
 	}
+	CCP_CRASH_POINT("progress", "commit", "before");
 	return 0;
 }
 
@@ -96,6 +98,7 @@ static void tracks_written(const struct codexcp_error *err, void *data)
 	struct ccp_runner *runner = data;
 	struct ccp_live *live;
 
+	CCP_CRASH_POINT("progress", "commit", "after");
 	if (err) {
 		if (err->code != CODEXCP_E_CANCELLED)
 			ccp_runner_trouble("progress was not written", NULL, err);
@@ -142,37 +145,6 @@ static void job_free(struct apply_job *job)
 	free(job);
 }
 
-static void start_app_server(struct ccp_runner *runner)
-{
-	ccp_timer_stop(runner->idle_timer);
-	if (!ccp_timer_active(runner->start_timer))
-		ccp_appserver_start(runner->as);
-}
-
-static void carry_out(struct ccp_live *live, unsigned effects)
-{
-	if (effects & CCP_EFFECT_START_APP_SERVER) {
-		start_app_server(live->runner);
-		/* It came up while the claim waited for the database: nobody tells us again. */
-		if (ccp_appserver_state(live->runner->as) == CCP_APPSERVER_READY)
-			ccp_runner_apply(live->runner, live->op.id, CCP_OP_APP_SERVER_READY, NULL,
-					 NULL);
-	}
-	if (effects & CCP_EFFECT_SEND_THREAD)
-		ccp_send_thread(live);
-	if (effects & CCP_EFFECT_SEND_TURN)
-		ccp_send_turn(live);
-	if (effects & CCP_EFFECT_SEND_INTERRUPT)
-		ccp_send_interrupt(live, NULL, NULL);
-	if (effects & CCP_EFFECT_LOOK_UP) {
-		start_app_server(live->runner);
-		if (effects & CCP_EFFECT_WAIT_SHORT)
-			ccp_look_up_later(live, 0);
-		else
-			ccp_look_up(live);
-	}
-}
-
 static int apply_tx(struct ccp_db *db, void *data, struct codexcp_error *err)
 {
 	struct apply_job *job = data;
@@ -192,6 +164,7 @@ static int apply_tx(struct ccp_db *db, void *data, struct codexcp_error *err)
 	if (r == 0)
 		r = ccp_op_apply(db, ccp_loop_clock(job->runner->options.loop), job->op_id,
 				 job->event, &job->change, &job->outcome, err);
+	CCP_CRASH_POINT("commit", ccp_op_event_name(job->event), "before");
 	return r;
 }
 
@@ -228,7 +201,7 @@ static void take_outcome(struct apply_job *job)
 		live->looks = 0;
 	if (runs) {
 		if (job->outcome.changed)
-			carry_out(live, job->outcome.effects);
+			ccp_carry_out(live, job->outcome.effects);
 		ccp_turn_known(live);
 		return;
 	}
@@ -240,6 +213,7 @@ static void apply_done(const struct codexcp_error *err, void *data)
 	struct apply_job *job = data;
 	struct ccp_runner *runner = job->runner;
 
+	CCP_CRASH_POINT("commit", ccp_op_event_name(job->event), "after");
 	if (job->event == CCP_OP_CLAIM)
 		runner->claiming = false;
 	if (!err) {

@@ -5,6 +5,7 @@
  */
 #include <string.h>
 
+#include "base/crash_point.h"
 #include "base/ids.h"
 #include "base/json.h"
 #include "base/str.h"
@@ -85,7 +86,10 @@ static int interrupt_tx(struct ccp_db *db, void *data, struct codexcp_error *err
 			     CCP_OP_INTERRUPT, NULL, &outcome, err);
 
 	interrupt->commanded = outcome.effects & CCP_EFFECT_SEND_INTERRUPT;
-	return r == 0 && interrupt->commanded ? insert_command(db, interrupt, err) : r;
+	if (r == 0 && interrupt->commanded)
+		r = insert_command(db, interrupt, err);
+	CCP_CRASH_POINT("commit", ccp_op_event_name(CCP_OP_INTERRUPT), "before");
+	return r;
 }
 
 static json_t *target(const struct ccp_op *op, const struct interrupt_args *args)
@@ -167,6 +171,7 @@ static void written(const struct codexcp_error *err, void *data)
 	struct interrupt *interrupt = data;
 	_cleanup_(ccp_call_unrefp) struct ccp_call *call = interrupt->call;
 
+	CCP_CRASH_POINT("commit", ccp_op_event_name(CCP_OP_INTERRUPT), "after");
 	if (call->answered)
 		return;
 	if (err) {
