@@ -44,6 +44,8 @@ struct ccp_runner {
 	bool claiming;
 	bool adopting; /* operations of an earlier worker do not have their slots back yet */
 	bool stopping; /* app-server ends because we asked it to */
+	int64_t crowded_since; /* boot clock: too many requests are unanswered; 0: no */
+	bool crowded_told;
 	char boot[CCP_BOOT_ID_SIZE];
 };
 
