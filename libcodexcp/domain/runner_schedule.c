@@ -2,6 +2,9 @@
  * When somebody is next: queue.h says who. One claim at a time, so that each sees the slots that
  * the one before has taken.
  */
+#include <utlist.h>
+
+#include "base/str.h"
 #include "domain/queue.h"
 #include "domain/runner_internal.h"
 
@@ -29,12 +32,42 @@ static void tell_crowded(struct ccp_runner *runner, bool crowded)
 	runner->events.crowded(crowded, runner->data);
 }
 
-/* Turns that run are not requests: what counts is what app-server has not answered. */
+static bool is_starting(const struct ccp_live *live)
+{
+	enum ccp_step step;
+
+	return ccp_step_parse(live->op.phase, &step) &&
+	       (step == CCP_STEP_IS_CLAIMED || step == CCP_STEP_IS_THREAD_SENT ||
+		step == CCP_STEP_IS_TURN_SENT);
+}
+
+static bool has_request(const struct ccp_live *live)
+{
+	const struct ccp_send *send;
+
+	DL_FOREACH (live->runner->sends, send)
+		if (ccp_streq(send->op_id, live->op.id))
+			return true;
+	return false;
+}
+
+/* Turns that run are not requests. What counts is what app-server has not answered, and what is
+ * about to be sent: an operation between two of its requests, or before the first. */
+static int64_t requests(const struct ccp_runner *runner)
+{
+	int64_t n = (int64_t)ccp_appserver_pending(runner->as);
+	const struct ccp_live *live;
+
+	DL_FOREACH (runner->live, live)
+		n += is_starting(live) && !has_request(live);
+	return n;
+}
+
 static bool is_crowded(struct ccp_runner *runner)
 {
 	int64_t now = ccp_clock_boot(ccp_loop_clock(runner->options.loop));
 
-	if ((int64_t)ccp_appserver_pending(runner->as) < runner->options.limits.requests) {
+	if (requests(runner) < runner->options.limits.requests) {
 		runner->crowded_since = 0;
 		tell_crowded(runner, false);
 		return false;
