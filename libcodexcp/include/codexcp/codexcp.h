@@ -131,10 +131,10 @@ CODEXCP_API void codexcp_stop(struct codexcp *cp);
 
 /**
  * Stop in order: a worker (or an inline context) takes nothing new from the queue, and
- * codexcp_run() returns when it has let go of what runs. Turns on an app-server of the `unix` transport are left
- * running for the next worker, at once; on `stdio`, where they end with this process, they get
- * `worker_drain_seconds` to end by themselves. Without a worker in this process the same as
- * codexcp_stop(). codexcp_stop() afterwards cuts it short.
+ * codexcp_run() returns when it has let go of what runs. Turns on an app-server of the `unix`
+ * transport are left running for the next worker, at once; on `stdio`, where they end with this
+ * process, they get `worker_drain_seconds` to end by themselves. Without a worker in this process
+ * the same as codexcp_stop(). codexcp_stop() afterwards cuts it short.
  */
 CODEXCP_API void codexcp_drain(struct codexcp *cp);
 
