@@ -136,11 +136,19 @@ static int open_database(struct codexcp *cp, struct codexcp_error *err)
 	return r < 0 ? ccp_fail_copy(err, &failure) : 0;
 }
 
+static void drop_makeshift(struct codexcp *cp)
+{
+	if (cp->reader && ccp_db_is_outdated(cp->reader))
+		ccp_db_close(TAKE_PTR(cp->reader));
+}
+
 int ccp_state_open(struct codexcp *cp, struct codexcp_error *err)
 {
 	struct ccp_db *reader = NULL;
-	int r = cp->db ? 0 : open_database(cp, err);
+	int r;
 
+	drop_makeshift(cp);
+	r = cp->db ? 0 : open_database(cp, err);
 	if (r == 0 && !cp->txq)
 		r = ccp_txq_new(cp->loop, cp->db, &cp->txq, err);
 	if (r == 0)
@@ -184,8 +192,7 @@ int ccp_state_reader(struct codexcp *cp, struct ccp_db **ret_db, struct codexcp_
 	_cleanup_error_ struct codexcp_error failure = { 0 };
 	int r = 1;
 
-	if (cp->reader && ccp_db_is_outdated(cp->reader))
-		ccp_db_close(TAKE_PTR(cp->reader));
+	drop_makeshift(cp);
 	if (!cp->reader)
 		r = open_reader(cp, &failure);
 	if (r < 0)

@@ -163,14 +163,13 @@ static int open_for_reading(const char *path, enum ccp_db_mode mode, struct ccp_
 		return r;
 	if (is_there(path, "-shm", 0))
 		again = open_as(path, "?readonly_shm=1", mode, ret_db, &other);
-	if (again < 0 && is_unchanging(path)) {
+	if (again < 0 && is_unchanging(path))
 		again = open_as(path, "?immutable=1", mode, ret_db, &other);
-		if (again == 0)
-			(*ret_db)->frozen = true;
-	}
-	if (again == 0)
-		codexcp_error_done(err);
-	return again == 0 ? 0 : r;
+	if (again < 0)
+		return r;
+	(*ret_db)->makeshift = true;
+	codexcp_error_done(err);
+	return 0;
 }
 
 int ccp_db_open(const char *path, enum ccp_db_mode mode, struct ccp_db **ret_db,
@@ -182,7 +181,7 @@ int ccp_db_open(const char *path, enum ccp_db_mode mode, struct ccp_db **ret_db,
 
 bool ccp_db_is_outdated(const struct ccp_db *db)
 {
-	return db->frozen && !is_unchanging(db->path);
+	return db->makeshift;
 }
 
 void ccp_db_close(struct ccp_db *db)

@@ -12,7 +12,7 @@ struct ccp_db {
 	sqlite3 *handle;
 	char *path;
 	bool in_transaction;
-	bool frozen; /* opened as a file that nobody can change */
+	bool makeshift; /* opened for reading without the memory that readers and writers share */
 	struct {
 		sqlite3_stmt *stmt;
 		bool used;
