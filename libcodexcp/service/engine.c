@@ -268,6 +268,11 @@ void ccp_engine_check_idle(struct ccp_engine *engine)
 		ccp_timer_start(engine->idle_timer, idle_ms);
 }
 
+bool ccp_engine_has_lock(const struct ccp_engine *engine)
+{
+	return engine->lock_fd >= 0;
+}
+
 const struct codexcp_error *ccp_engine_failure(const struct ccp_engine *engine)
 {
 	return engine->failure.code ? &engine->failure : NULL;
