@@ -117,6 +117,7 @@ static const struct ccp_field target_table[] = {
 const struct ccp_field ccp_interrupt_output[] = {
 	ENVELOPE, BOOL("interrupted"), STRING("operationId"), STRING("status"),
 	STRING("threadId"), STRING("turnId"), OBJECT("interruptedTarget", target_table),
+	STRING("commandId"), STRING("commandType"), OBJECT("workerState", trouble_table),
 	STRING("nextRecommendedAction"), INT("recommendedPollAfterSeconds"),
 	BOOL("pollRecommended"), END
 };

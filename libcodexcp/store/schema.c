@@ -190,7 +190,8 @@ static const char version_2[] =
 "CREATE INDEX op_ended ON operations(completed_at) WHERE active = 0;"
 "ALTER TABLE app_servers ADD COLUMN transport TEXT;"
 "ALTER TABLE app_servers ADD COLUMN draining INTEGER NOT NULL DEFAULT 0;"
-"ALTER TABLE workers ADD COLUMN details TEXT;";
+"ALTER TABLE workers ADD COLUMN details TEXT;"
+"ALTER TABLE commands ADD COLUMN deadline INTEGER NOT NULL DEFAULT 0;";
 /* clang-format on */
 
 const struct ccp_migration ccp_migrations[] = {
