@@ -6,8 +6,8 @@
  * A tool fills a request, whose `ask` records the wish and says whether a worker has to do
  * something; the command is written in the same transaction. Then `look` is asked after every
  * change whether there is an answer. A command that failed is answered with its error; one that has
- * no end when the caller's time is over is answered with its id, and codex_get_worker_command_status
- * follows it.
+ * no end when the caller's time is over is answered with its id, by which
+ * codex_get_worker_command_status follows it.
  *
  *	request->command = (struct ccp_command_request){ .call = call, .kind = "interrupt", ... };
  *	return ccp_command_request(&request->command, err) < 0 ? ccp_call_fail(call, err)

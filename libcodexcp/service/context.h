@@ -38,6 +38,7 @@ struct codexcp {
 
 	struct ccp_starter *starter; /* front ends: finds or starts the worker */
 	struct ccp_engine *engine;   /* workers and inline contexts */
+	bool stay;                   /* a worker that does not leave when it is idle */
 	void (*ready)(void *data);   /* of a worker */
 	void *ready_data;
 	bool stopped;
@@ -47,6 +48,7 @@ struct codexcp {
 /* Below the state directory: the doorbell, and where app-server works. */
 #define CCP_STATE_RUN_DIR "run"
 #define CCP_STATE_LOG_DIR "log"
+#define CCP_STATE_LOG     CCP_STATE_LOG_DIR "/worker.log"
 
 /* service/state.c: the state directory is made, and refused when others could read or write it. */
 int ccp_state_prepare(struct codexcp *cp, struct codexcp_error *err);
@@ -73,6 +75,9 @@ void ccp_context_need_worker(struct codexcp *cp);
 /* Why no worker can be had, or NULL. Borrowed until the next call. */
 const char *ccp_context_trouble(struct codexcp *cp);
 bool ccp_context_worker_alive(struct codexcp *cp);
+
+/* "auto", "inline", ... */
+const char *ccp_context_mode_name(const struct codexcp *cp);
 
 /* Of the configuration, and of where the state lies; a new reference, NULL when memory ran out. */
 json_t *ccp_context_warnings(const struct codexcp *cp, const struct ccp_roots *allowed);
