@@ -35,9 +35,12 @@ static void on_signal(void *data)
 {
 	struct worker *worker = data;
 
-	worker->told = true;
-	if (worker->cp)
+	/* Told twice: at once. */
+	if (worker->cp && worker->told)
 		codexcp_stop(worker->cp);
+	else if (worker->cp)
+		codexcp_drain(worker->cp);
+	worker->told = true;
 }
 
 static void on_look(void *data)
@@ -102,10 +105,13 @@ int worker_run(enum codexcp_mode mode, bool stay, struct codexcp_error *err)
 	_cleanup_(worker_done) struct worker worker = { 0 };
 	int rc = worker_init(&worker, err);
 
-	/* One that stays ends by itself only when another was faster at the lock. */
+	/* One that stays ends by itself when another was faster at the lock, or when a newer
+	 * version takes over: then the unit starts what its file names now. */
 	do
 		rc = rc < 0 ? rc : serve_once(&worker, mode, stay, err);
-	while (rc >= 0 && stay && !worker.told);
+	while (rc >= 0 && stay && !worker.told && !worker.ready);
+	if (rc >= 0 && stay && !worker.told)
+		rc = ccp_fail(err, CODEXCP_E_BUSY, "a newer version takes over");
 	if (rc < 0 && !worker.ready)
 		dprintf(STDOUT_FILENO, CODEXCP_WORKER_FAILED "%s\n", err->message);
 	return rc;

@@ -149,7 +149,7 @@ static const struct ccp_field app_server_table[] = {
 	NEED("running", CCP_TYPE_BOOL), STRING("codexBinaryPath"), BOOL("codexBinaryExists"),
 	STRING("problem"), STRING("instance"), INT("pid"), STRING("codexVersion"),
 	STRING("userAgent"), STRING("transport"), TIME("startedAt"),
-	LIST("unsupportedFeatures", lacks_table), END
+	LIST("unsupportedFeatures", lacks_table), BOOL("draining"), END
 };
 static const struct ccp_field active_table[] = {
 	STRING("operationId"), STRING("status"), STRING("threadId"), STRING("turnId"),

@@ -79,10 +79,10 @@ static json_t *worker_json(struct codexcp *cp, const struct ccp_worker_row *row)
 	return o;
 }
 
-static json_t *app_server_json(struct ccp_db *db, const struct ccp_worker_row *row,
-			       const char *binary, const struct codexcp_error *missing)
+static json_t *app_server_json(struct ccp_db *db, const char *binary,
+			       const struct codexcp_error *missing)
 {
-	json_t *o = ccp_worker_app_server_json(db, row);
+	json_t *o = ccp_app_server_json(db);
 
 	ccp_json_set_str(&o, "codexBinaryPath", binary);
 	ccp_json_set_bool(&o, "codexBinaryExists", binary != NULL);
@@ -171,7 +171,7 @@ static json_t *answer_of(struct codexcp *cp, const struct health_args *args, str
 			 overall(&missing, state, ccp_context_trouble(cp)));
 	ccp_json_set_new(&answer, "version", version_json());
 	ccp_json_set_new(&answer, "worker", worker_json(cp, &worker));
-	ccp_json_set_new(&answer, "appServer", app_server_json(db, &worker, binary, &missing));
+	ccp_json_set_new(&answer, "appServer", app_server_json(db, binary, &missing));
 	ccp_json_set_new(&answer, "activeWork", work_json(db, args->operation_id, &counts));
 	ccp_json_set_new(&answer, "paths", paths_json(cp, &roots));
 	if (json_array_size(warnings))

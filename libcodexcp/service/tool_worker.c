@@ -147,7 +147,7 @@ static int worker_answer(struct codexcp *cp, const struct worker_args *args, jso
 	ccp_json_set_bool(answer, "running", held == 1);
 	ccp_json_set_bool(answer, "connected", ccp_context_worker_alive(cp));
 	ccp_json_set_str(answer, "problem", ccp_context_trouble(cp));
-	ccp_json_set_new(answer, "appServer", ccp_worker_app_server_json(list.db, &worker));
+	ccp_json_set_new(answer, "appServer", ccp_app_server_json(list.db));
 	if (r >= 0 && list.db)
 		r = set_rows(answer, &list, args, err);
 	missed = is_missed(cp, list.db, held == 1);

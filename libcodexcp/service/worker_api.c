@@ -5,13 +5,11 @@
 
 #include <inttypes.h>
 #include <signal.h>
+#include <unistd.h>
 
-#include "base/file.h"
 #include "base/json.h"
 #include "base/str.h"
-#include "runtime/socket.h"
 #include "runtime/watch.h"
-#include "service/doorbell.h"
 #include "service/starter.h"
 #include "service/worker_info.h"
 
@@ -29,32 +27,64 @@ int codexcp_worker_running(struct codexcp *cp, struct codexcp_error *err)
 
 /* Describing */
 
+/* Of an older program's row: what every version has. */
+static void set_holder(json_t **o, struct ccp_db *db)
+{
+	_cleanup_(ccp_worker_holder_done) struct ccp_worker_holder holder = { 0 };
+	json_t *worker;
+
+	if (ccp_worker_holder(db, &holder, NULL) != 1)
+		return;
+	worker = json_object();
+	ccp_json_set_str(&worker, "role", holder.role);
+	ccp_json_set_int(&worker, "pid", holder.pid);
+	ccp_json_set_str(&worker, "bootId", holder.boot_id);
+	ccp_json_set_int(&worker, "startTime", holder.start_time);
+	ccp_json_set_int(&worker, "epoch", holder.epoch);
+	ccp_json_set_str(&worker, "version", holder.version);
+	ccp_json_set_new(o, "worker", worker);
+}
+
 static void set_rows(json_t **o, struct ccp_db *db, int64_t now)
 {
 	_cleanup_worker_row_ struct ccp_worker_row row = { 0 };
 	struct ccp_op_counts counts = { 0 };
+	int r = ccp_worker_latest(db, &row, NULL);
 
 	if (ccp_op_count(db, &counts, NULL) == 0)
 		ccp_json_set_new(o, "operations", ccp_counts_json(&counts));
-	if (ccp_worker_latest(db, &row, NULL) != 1)
-		return;
-	ccp_json_set_new(o, "worker", ccp_worker_json(&row, now, CCP_WORKER_WHOLE));
-	ccp_json_set_new(o, "appServer", ccp_worker_app_server_json(db, &row));
+	if (r == 1)
+		ccp_json_set_new(o, "worker", ccp_worker_json(&row, now, CCP_WORKER_WHOLE));
+	else if (r < 0)
+		set_holder(o, db);
+	ccp_json_set_new(o, "appServer", ccp_app_server_json(db));
+}
+
+/* Not the context's own connection: looking must not bring about a migration. 1 open, 0 there is no
+ * database. */
+static int open_to_look(struct codexcp *cp, struct ccp_db **ret_db, struct codexcp_error *err)
+{
+	int r = ccp_state_check_place(cp, err);
+
+	if (r <= 0 || access(cp->config->state_db_path, F_OK) < 0)
+		return CCP_MIN(r, 0);
+	r = ccp_db_open(cp->config->state_db_path, CCP_DB_EXAMINE, ret_db, err);
+	return r < 0 ? r : 1;
 }
 
 static json_t *describe(struct codexcp *cp, bool running)
 {
 	_cleanup_free_ char *lock = ccp_state_lock_path(cp),
 			    *log = ccp_state_path(cp, CCP_STATE_LOG);
+	_cleanup_(ccp_db_closep) struct ccp_db *db = NULL;
 	_cleanup_error_ struct codexcp_error why = { 0 };
-	struct ccp_db *db = NULL;
 	json_t *o = json_object();
 
 	ccp_json_set_bool(&o, "running", running);
 	ccp_json_set_str(&o, "stateDb", cp->config->state_db_path);
 	ccp_json_set_str(&o, "lock", lock);
 	ccp_json_set_str(&o, "logPath", log);
-	if (ccp_state_reader(cp, &db, &why) < 0)
+	if (open_to_look(cp, &db, &why) < 0)
 		ccp_json_set_new(&o, "stateProblem", ccp_error_json(&why));
 	if (db)
 		set_rows(&o, db, ccp_clock_wall(ccp_context_clock(cp)));
@@ -104,82 +134,75 @@ static void on_look(void *data)
 {
 }
 
-/* A row of an older program does not say where its pid counts. The kernel does: whoever listens at
- * the doorbell is seen from here. */
-static void complete_namespace(const struct codexcp *cp, struct ccp_process_id *id)
-{
-	_cleanup_free_ char *dir = ccp_state_path(cp, CCP_STATE_RUN_DIR);
-	struct ccp_process_id self;
-	_cleanup_close_ int fd = -1;
-
-	if (id->pid_namespace || !dir || ccp_process_self(&self, NULL) < 0)
-		return;
-	fd = ccp_socket_connect(dir, CCP_DOORBELL_NAME, NULL);
-	if (fd >= 0 && ccp_socket_peer_pid(fd) == id->pid)
-		id->pid_namespace = self.pid_namespace;
-}
-
-static int fail_unseen(const struct ccp_worker_row *row, struct codexcp_error *err)
+static int fail_unseen(const struct ccp_worker_holder *holder, struct codexcp_error *err)
 {
 	return ccp_fail(err, CODEXCP_E_BUSY,
 			"the worker runs as process %" PRId64
 			", which cannot be seen from here: stop "
 			"it where it was started (another container?)",
-			row->pid);
+			holder->pid);
 }
 
-static int fail_inline(const struct ccp_worker_row *row, struct codexcp_error *err)
+static int fail_inline(const struct ccp_worker_holder *holder, struct codexcp_error *err)
 {
 	return ccp_fail(err, CODEXCP_E_BUSY,
 			"there is no worker of its own: process %" PRId64
 			" executes operations itself (execution mode inline), as long as it runs",
-			row->pid);
+			holder->pid);
 }
 
 /* Who holds the lock. 1; 0, it has not written its row yet, or is about to end. */
-static int find_holder(struct codexcp *cp, struct ccp_worker_row *row,
-		       struct ccp_process_id *ret_id, struct codexcp_error *err)
+static int find_holder(struct stopping *stopping, struct ccp_worker_holder *holder,
+		       struct codexcp_error *err)
 {
-	struct ccp_db *db = NULL;
-	int r = ccp_state_reader(cp, &db, err);
+	_cleanup_(ccp_db_closep) struct ccp_db *db = NULL;
+	int r = open_to_look(stopping->cp, &db, err);
 
 	if (r == 1)
-		r = ccp_worker_latest(db, row, err);
-	if (r <= 0 || ccp_streq(row->status, "stopped"))
-		return r == CODEXCP_E_STATE_BUSY ? 0 : CCP_MIN(r, 0);
-	*ret_id = ccp_worker_process(row);
-	complete_namespace(cp, ret_id);
-	switch (ccp_process_check(ret_id)) {
+		r = ccp_worker_holder(db, holder, err);
+	if (r <= 0)
+		return r == CODEXCP_E_STATE_BUSY ? 0 : r;
+	stopping->id = ccp_worker_holder_process(stopping->cp, db, holder);
+	switch (ccp_process_check(&stopping->id)) {
 	case CCP_PROCESS_ALIVE:
-		return ccp_streq(row->role, "inline") ? fail_inline(row, err) : 1;
+		return ccp_streq(holder->role, "inline") ? fail_inline(holder, err) : 1;
 	case CCP_PROCESS_DEAD:
 	case CCP_PROCESS_LOST:
 		return 0;
 	case CCP_PROCESS_UNKNOWN:
 		break;
 	}
-	return fail_unseen(row, err);
+	return fail_unseen(holder, err);
+}
+
+static json_t *stopped_json(const struct ccp_worker_holder *holder)
+{
+	json_t *o = json_object();
+
+	ccp_json_set_int(&o, "pid", holder->pid);
+	ccp_json_set_int(&o, "epoch", holder->epoch);
+	ccp_json_set_str(&o, "version", holder->version);
+	return o;
 }
 
 /* Tells the holder, once; 0 also when it is not known yet. */
 static int tell_holder(struct stopping *stopping, struct codexcp_error *err)
 {
-	_cleanup_worker_row_ struct ccp_worker_row row = { 0 };
-	struct codexcp *cp = stopping->cp;
-	int r = find_holder(cp, &row, &stopping->id, err);
+	_cleanup_(ccp_worker_holder_done) struct ccp_worker_holder holder = { 0 };
+	int r = find_holder(stopping, &holder, err);
 
 	if (r != 1)
 		return r;
-	stopping->worker = ccp_worker_json(&row, ccp_clock_wall(ccp_context_clock(cp)),
-					   CCP_WORKER_BRIEF);
+	stopping->worker = stopped_json(&holder);
 	if (!stopping->worker)
 		return ccp_fail_oom(err);
-	r = ccp_watch_new(cp->loop, &stopping->id, on_ended, stopping, &stopping->watch, err);
+	r = ccp_watch_new(stopping->cp->loop, &stopping->id, on_ended, stopping, &stopping->watch,
+			  err);
+	if (r == 0)
+		ccp_process_signal(&stopping->id, SIGTERM);
 	/* It has ended since. */
 	if (r == CODEXCP_E_BUSY)
 		stopping->ended = true;
-	else if (r == 0)
-		ccp_process_signal(&stopping->id, SIGTERM);
 	return r == CODEXCP_E_BUSY ? 0 : r;
 }
 

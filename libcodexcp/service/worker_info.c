@@ -4,9 +4,13 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "appserver/caps.h"
+#include "base/file.h"
 #include "base/json.h"
 #include "base/str.h"
 #include "runtime/cgroup.h"
+#include "runtime/socket.h"
+#include "service/doorbell.h"
 
 /* Three heartbeats and a bit. */
 #define LATE_MS 35000
@@ -131,32 +135,59 @@ json_t *ccp_worker_json(const struct ccp_worker_row *row, int64_t now, enum ccp_
 	return o;
 }
 
-/* What the worker has reported is the truth of its last heartbeat. */
-static bool has_ended(struct ccp_db *db, const char *instance)
+/* The process behind a row of app-server. */
+static struct ccp_process_id instance_process(const struct ccp_instance_row *row)
 {
-	_cleanup_instance_row_ struct ccp_instance_row row = { 0 };
-	struct ccp_process_id id;
+	struct ccp_process_id id = { .pid = row->pid,
+				     .start_time = row->start_time,
+				     .pid_namespace = row->pid_namespace };
 
-	if (!instance || ccp_instance_get(db, instance, &row, NULL) != 1)
-		return false;
-	id = (struct ccp_process_id){ .pid = row.pid,
-				      .start_time = row.start_time,
-				      .pid_namespace = row.pid_namespace };
-	if (row.boot_id)
-		snprintf(id.boot, sizeof(id.boot), "%s", row.boot_id);
-	return row.ended_at || ccp_process_is_gone(&id);
+	if (row->boot_id)
+		snprintf(id.boot, sizeof(id.boot), "%s", row->boot_id);
+	return id;
 }
 
-json_t *ccp_worker_app_server_json(struct ccp_db *db, const struct ccp_worker_row *row)
+static void set_instance(json_t **o, const struct ccp_instance_row *row)
 {
-	bool running = db && row->app_server && !has_ended(db, row->instance);
-	json_auto_t *reported = NULL;
+	char text[CCP_CODEX_VERSION_SIZE];
+	struct ccp_codex_version version;
+
+	ccp_codex_version_parse(row->user_agent, &version);
+	ccp_json_set_str(o, "instance", row->id);
+	ccp_json_set_int(o, "pid", row->pid);
+	ccp_json_set_str(o, "transport", row->transport);
+	ccp_json_set_str(o, "codexVersion", ccp_codex_version_format(&version, text));
+	ccp_json_set_str(o, "userAgent", row->user_agent);
+	ccp_json_set_time(o, "startedAt", row->started_at);
+	ccp_json_set_new(o, "unsupportedFeatures", ccp_codex_lacks(&version));
+	if (row->draining)
+		ccp_json_set_bool(o, "draining", true);
+}
+
+/* The newest that lives. */
+static int take_running(const void *data, void *to)
+{
+	const struct ccp_instance_row *row = data;
+	const struct ccp_process_id id = instance_process(row);
+	json_t **found = to;
+
+	if (ccp_process_is_gone(&id))
+		return 0;
+	*found = json_object();
+	set_instance(found, row);
+	return 1;
+}
+
+json_t *ccp_app_server_json(struct ccp_db *db)
+{
+	json_auto_t *found = NULL;
 	json_t *o = json_object();
 
-	ccp_json_set_bool(&o, "running", running);
-	if (running &&
-	    ccp_json_parse(row->app_server, strlen(row->app_server), 0, &reported, NULL) == 0 && o)
-		json_object_update_missing(o, reported);
+	if (db)
+		(void)ccp_instance_each_open(db, take_running, &found, NULL);
+	ccp_json_set_bool(&o, "running", found != NULL);
+	if (found && o)
+		json_object_update_missing(o, found);
 	return o;
 }
 
@@ -176,4 +207,29 @@ int ccp_worker_lock_is_held(const struct codexcp *cp, struct codexcp_error *err)
 	_cleanup_free_ char *path = ccp_state_lock_path(cp);
 
 	return path ? ccp_lock_is_held(path, err) : ccp_fail_oom(err);
+}
+
+/* A row says where its pid counts since version 2 only. The kernel says it of whoever listens at the
+ * doorbell: its pid as it is seen from here. */
+static bool listens(const struct codexcp *cp, int64_t pid)
+{
+	_cleanup_free_ char *dir = ccp_state_path(cp, CCP_STATE_RUN_DIR);
+	_cleanup_close_ int fd = dir ? ccp_socket_connect(dir, CCP_DOORBELL_NAME, NULL) : -1;
+
+	return fd >= 0 && ccp_socket_peer_pid(fd) == pid;
+}
+
+struct ccp_process_id ccp_worker_holder_process(const struct codexcp *cp, struct ccp_db *db,
+						const struct ccp_worker_holder *holder)
+{
+	_cleanup_worker_row_ struct ccp_worker_row row = { 0 };
+	struct ccp_process_id self, id = { .pid = holder->pid, .start_time = holder->start_time };
+
+	if (holder->boot_id)
+		snprintf(id.boot, sizeof(id.boot), "%s", holder->boot_id);
+	if (ccp_worker_latest(db, &row, NULL) == 1 && row.epoch == holder->epoch)
+		id.pid_namespace = ccp_worker_process(&row).pid_namespace;
+	if (!id.pid_namespace && ccp_process_self(&self, NULL) == 0 && listens(cp, id.pid))
+		id.pid_namespace = self.pid_namespace;
+	return id;
 }

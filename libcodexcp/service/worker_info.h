@@ -25,11 +25,14 @@ enum ccp_worker_parts {
 };
 /* New references, NULL when memory ran out. */
 json_t *ccp_worker_json(const struct ccp_worker_row *row, int64_t now, enum ccp_worker_parts parts);
-/* {running, pid, instance, codexVersion, ...}; db NULL: there is none. One whose worker has died
- * may live on, or not. */
-json_t *ccp_worker_app_server_json(struct ccp_db *db, const struct ccp_worker_row *row);
+/* {running, pid, instance, codexVersion, ...}: the one that lives, with or without a worker. db NULL:
+ * there is none. */
+json_t *ccp_app_server_json(struct ccp_db *db);
 /* {activeOperationCount, queuedOperationCount, ...} */
 json_t *ccp_counts_json(const struct ccp_op_counts *counts);
 
+/* The process of the one that acts, also of an older program. Verified or UNKNOWN, never guessed. */
+struct ccp_process_id ccp_worker_holder_process(const struct codexcp *cp, struct ccp_db *db,
+						const struct ccp_worker_holder *holder);
 /* Whether anybody holds the lock. 1, 0, negative error. */
 int ccp_worker_lock_is_held(const struct codexcp *cp, struct codexcp_error *err);

@@ -51,7 +51,7 @@ CODEXCP_API int codexcp_worker_describe(struct codexcp *cp, json_t **ret_descrip
  *
  * @param cp open context
  * @param timeout_ms 0: as long as a worker may take by its configuration
- * @param ret_stopped on 1 a new reference: the worker that has ended, as described above
+ * @param ret_stopped on 1 a new reference: `pid`, `epoch` and `version` of the one that has ended
  * @param err why it failed; may be NULL
  * @return 1 it has ended, 0 none ran; CODEXCP_E_TIMEOUT, or CODEXCP_E_BUSY when it is no process of
  *         its own (inline) or cannot be seen from here
