@@ -209,8 +209,8 @@ int ccp_worker_lock_is_held(const struct codexcp *cp, struct codexcp_error *err)
 	return path ? ccp_lock_is_held(path, err) : ccp_fail_oom(err);
 }
 
-/* A row says where its pid counts since version 2 only. The kernel says it of whoever listens at the
- * doorbell: its pid as it is seen from here. */
+/* A row says where its pid counts since version 2 only. The kernel says it of whoever listens at
+ * the doorbell: its pid as it is seen from here. */
 static bool listens(const struct codexcp *cp, int64_t pid)
 {
 	_cleanup_free_ char *dir = ccp_state_path(cp, CCP_STATE_RUN_DIR);

@@ -25,8 +25,8 @@ enum ccp_worker_parts {
 };
 /* New references, NULL when memory ran out. */
 json_t *ccp_worker_json(const struct ccp_worker_row *row, int64_t now, enum ccp_worker_parts parts);
-/* {running, pid, instance, codexVersion, ...}: the one that lives, with or without a worker. db NULL:
- * there is none. */
+/* {running, pid, instance, codexVersion, ...}: the one that lives, with or without a worker. db
+ * NULL: there is none. */
 json_t *ccp_app_server_json(struct ccp_db *db);
 /* {activeOperationCount, queuedOperationCount, ...} */
 json_t *ccp_counts_json(const struct ccp_op_counts *counts);
