@@ -122,6 +122,38 @@ START_TEST(test_older_row)
 }
 END_TEST
 
+/* An idle worker on a database of an older schema makes room when somebody wants to use the state;
+ * to be looked at does not end it. */
+START_TEST(test_older_schema)
+{
+	struct engine_env e;
+	struct codexcp *cp;
+	json_auto_t *seen = NULL;
+	int64_t until = env_now_ms() + ENV_PATIENCE_MS;
+	_cleanup_free_ char *op = NULL;
+
+	env_setup(&e);
+	env_set(&e, "CODEX_MCP_WORKER_IDLE_SECONDS", "60");
+	cp = env_open(&e, CODEXCP_MODE_AUTO);
+	op = env_submit(&e, cp, NULL);
+	env_ends(&e, cp, op, "completed", NULL);
+	env_close(&e, cp);
+	sql(&e, "UPDATE workers SET details = NULL");
+	sql(&e, "PRAGMA user_version = 1");
+	cp = env_open(&e, CODEXCP_MODE_CLIENT);
+	seen = describe(cp, 1);
+	ck_assert_int_gt(ccp_json_int(json_object_get(seen, "worker"), "pid", 0), 0);
+	json_decref(describe(cp, 1));
+	json_decref(env_call(cp, "codex_health_summary", NULL));
+	while (codexcp_worker_running(cp, NULL) == 1) {
+		ck_assert_int_lt(env_now_ms(), until);
+		env_step(&e);
+	}
+	sql(&e, "PRAGMA user_version = 2");
+	env_teardown(&e);
+}
+END_TEST
+
 /* Running work: whatever becomes of the turn, the operation is not lost and has one end. */
 START_TEST(test_stop_with_work)
 {
@@ -350,6 +382,6 @@ START_TEST(test_stay)
 }
 END_TEST
 
-CCP_TEST_MAIN("control", test_nothing_there, test_start_and_stop, test_older_row,
+CCP_TEST_MAIN("control", test_nothing_there, test_start_and_stop, test_older_row, test_older_schema,
 	      test_stop_with_work, test_stop_in_vain, test_inline_is_not_ended, test_reused_pid,
 	      test_stale, test_start_in_vain, test_stay)
