@@ -11,15 +11,11 @@
 #pragma once
 
 #include "appserver/client.h"
+#include "domain/slots.h"
 #include "domain/txq.h"
 #include "store/db.h"
 
 struct ccp_runner;
-
-struct ccp_limits {
-	int64_t global, project, agent, thread;
-	int64_t requests; /* under way to app-server at once */
-};
 
 struct ccp_runner_options {
 	struct ccp_loop *loop;
@@ -38,11 +34,15 @@ struct ccp_runner_events {
 	/* app-server is ready or was stopped for want of work (NULL), or it ended or could not be
 	 * started. */
 	void (*app_server)(const struct codexcp_error *why, void *data);
+	/* The queue waits because app-server has as many unanswered requests as it may; or not any
+	 * more. */
+	void (*crowded)(bool crowded, void *data);
 };
 
 int ccp_runner_new(const struct ccp_runner_options *options, const struct ccp_runner_events *events,
 		   void *data, struct ccp_runner **ret_runner, struct codexcp_error *err);
-/* Ends app-server too. Rows stay as they are: the next worker adopts them. */
+/* Ends app-server too, unless turns run on one that outlives us. Rows stay as they are: the next
+ * worker adopts them. */
 void ccp_runner_free(struct ccp_runner *runner);
 
 /* Operations that an earlier worker left between queue and end. Once, before anything else. */
@@ -50,6 +50,12 @@ int ccp_runner_adopt(struct ccp_runner *runner, struct codexcp_error *err);
 void ccp_runner_look(struct ccp_runner *runner);
 /* Write what is collected, at once: the end is near. */
 void ccp_runner_flush(struct ccp_runner *runner);
+/*
+ * Leave in order: nothing is claimed any more. An app-server on a socket keeps its running turns
+ * and is let go of at once; on stdio, where they end with us, they get up to drain_ms to end by
+ * themselves. An app-server without turns is stopped. Then left() is called, once.
+ */
+void ccp_runner_leave(struct ccp_runner *runner, int64_t drain_ms, void (*left)(void *data));
 
 /* Interrupt the turn of an operation. fn comes when Codex has answered; err NULL: it will stop. */
 typedef void (*ccp_interrupt_fn)(const struct codexcp_error *err, void *data);

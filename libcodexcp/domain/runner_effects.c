@@ -4,16 +4,9 @@
 #include "base/crash_point.h"
 #include "domain/runner_internal.h"
 
-static void bring_up(struct ccp_runner *runner)
-{
-	ccp_timer_stop(runner->idle_timer);
-	if (!ccp_timer_active(runner->start_timer))
-		ccp_appserver_start(runner->as);
-}
-
 static void start_app_server(struct ccp_live *live, unsigned effects)
 {
-	bring_up(live->runner);
+	ccp_runner_start_app_server(live->runner);
 	/* It came up while the claim waited for the database: nobody tells us again. */
 	if (ccp_appserver_state(live->runner->as) == CCP_APPSERVER_READY)
 		ccp_runner_apply(live->runner, live->op.id, CCP_OP_APP_SERVER_READY, NULL, NULL);
@@ -36,7 +29,7 @@ static void send_interrupt(struct ccp_live *live, unsigned effects)
 
 static void look_up(struct ccp_live *live, unsigned effects)
 {
-	bring_up(live->runner);
+	ccp_runner_start_app_server(live->runner);
 	if (effects & CCP_EFFECT_WAIT_SHORT)
 		ccp_look_up_later(live, 0);
 	else

@@ -10,6 +10,7 @@
  */
 #pragma once
 
+#include "appserver/client.h"
 #include "appserver/methods.h"
 #include "base/error.h"
 
@@ -20,6 +21,8 @@ enum ccp_execution_mode {
 	CCP_MODE_WORKER,
 	CCP_MODE_OBSERVE,
 };
+
+enum ccp_network_fs { CCP_NETWORK_FS_REFUSE, CCP_NETWORK_FS_ALLOW };
 
 /* Strings are owned, NULL when there is none. Paths are absolute and lexically clean. */
 struct ccp_config {
@@ -32,8 +35,9 @@ struct ccp_config {
 	char *projects_registry_path;
 	char *codex_binary_path; /* as configured; NULL: to be found, see codex_binary.h */
 	char *state_db_path;
-	char *state_dir;       /* the directory of state_db_path */
-	char **app_server_env; /* "NAME=value", NULL-terminated: for app-server */
+	char *state_dir;             /* the directory of state_db_path */
+	int64_t network_file_system; /* enum ccp_network_fs */
+	char **app_server_env;       /* "NAME=value", NULL-terminated: for app-server */
 
 	char *default_approval_policy; /* "on-request", ... as sent to Codex */
 	int64_t default_sandbox;       /* enum ccp_sandbox */
@@ -41,6 +45,7 @@ struct ccp_config {
 	char *min_approval;            /* NULL: no floor */
 	char *default_model, *default_effort, *default_summary; /* NULL: field not sent */
 	int64_t execution_mode;                                 /* enum ccp_execution_mode */
+	int64_t app_server_transport;                           /* enum ccp_appserver_transport */
 
 	int64_t max_depth; /* of tasks that tasks start */
 	int64_t max_active_turns_global, max_active_turns_per_project, max_active_turns_per_agent,

@@ -34,8 +34,10 @@ char *ccp_crash_points_text(void)
 #undef X
 	for (size_t i = 0; i < ccp_op_event_count(); i++)
 		list(&sb, "commit", ccp_op_event_name((enum ccp_op_event)i));
-	for (size_t i = 0; (kind = ccp_command_kind(i)); i++)
+	for (size_t i = 0; (kind = ccp_command_kind(i)); i++) {
+		list(&sb, "ask", kind);
 		list(&sb, "command", kind);
+	}
 #define X(family, name) list(&sb, family, name);
 	CCP_CRASH_PLACES(X)
 #undef X

@@ -243,6 +243,7 @@ export const unreached = {
   approval_opened: 'app-server is answered at once',
   input_opened: 'app-server is answered at once',
   answered: 'app-server is answered at once',
+  interrupt: 'front ends apply it: ask.interrupt',
 };
 
 export const fakeMissing = existsSync(fakeAppServer) ? false : `${fakeAppServer} is not built`;

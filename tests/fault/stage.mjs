@@ -36,7 +36,7 @@ export const points = readPoints();
 export const missing = liveMissing || (points ? false : `${program} is not built with -Dcrash_points=true`);
 
 // What a front end passes; all else is the worker's.
-export const roleOf = (point) => (/^(submit|commit\.interrupt)\./.test(point) ? 'front end' : 'worker');
+export const roleOf = (point) => (/^(submit|ask)\./.test(point) ? 'front end' : 'worker');
 
 const GONE = new Error('the front end is gone');
 

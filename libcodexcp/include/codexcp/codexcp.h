@@ -77,12 +77,15 @@ struct uv_loop_s;
 
 /** Who may run operations. */
 enum codexcp_mode {
-	CODEXCP_MODE_CONFIGURED, /**< what the configuration says; AUTO when it says nothing */
-	CODEXCP_MODE_AUTO,       /**< start a worker process when there is work and none runs */
-	CODEXCP_MODE_INLINE,     /**< run operations inside this context */
-	CODEXCP_MODE_CLIENT,     /**< never execute, never start anything */
-	CODEXCP_MODE_WORKER,     /**< be the worker: codexcp_run() ends when idle or told to stop */
-	CODEXCP_MODE_OBSERVE,    /**< a worker that only reports itself */
+	/** What the configuration says, AUTO when it says nothing. `worker` and `observe` are for
+	 *  the worker's own process, which asks for them here: a context that finds them in its
+	 *  configuration is a CLIENT. */
+	CODEXCP_MODE_CONFIGURED,
+	CODEXCP_MODE_AUTO,    /**< start a worker process when there is work and none runs */
+	CODEXCP_MODE_INLINE,  /**< run operations inside this context */
+	CODEXCP_MODE_CLIENT,  /**< never execute, never start anything */
+	CODEXCP_MODE_WORKER,  /**< be the worker: codexcp_run() ends when idle or told to stop */
+	CODEXCP_MODE_OBSERVE, /**< a worker that only reports itself */
 };
 
 /** How a context is opened. Zero-initialise it; everything is optional. */
@@ -101,6 +104,7 @@ struct codexcp_options {
 	/** Called once when a worker has become *the* worker and answers; may be NULL. */
 	void (*ready)(void *data);
 	void *ready_data; /**< passed to ready */
+	bool stay;        /**< WORKER: does not leave when it is idle */
 };
 
 /**
@@ -128,6 +132,15 @@ CODEXCP_API int codexcp_run(struct codexcp *cp, struct codexcp_error *err);
 
 /** Make codexcp_run() return after the present callback; a worker first writes what it knows. */
 CODEXCP_API void codexcp_stop(struct codexcp *cp);
+
+/**
+ * Stop in order: a worker (or an inline context) takes nothing new from the queue, and
+ * codexcp_run() returns when it has let go of what runs. Turns on an app-server of the `unix`
+ * transport are left running for the next worker, at once; on `stdio`, where they end with this
+ * process, they get `worker_drain_seconds` to end by themselves. Without a worker in this process
+ * the same as codexcp_stop(). codexcp_stop() afterwards cuts it short.
+ */
+CODEXCP_API void codexcp_drain(struct codexcp *cp);
 
 /** @return a descriptor to poll for reading; owned by the context */
 CODEXCP_API int codexcp_fd(const struct codexcp *cp);
