@@ -207,17 +207,15 @@ static int check_version(const struct ccp_live *live, struct codexcp_error *err)
 void ccp_send_thread(struct ccp_live *live)
 {
 	_cleanup_error_ struct codexcp_error err = { 0 };
-	const char *instance = ccp_appserver_info(live->runner->as)->instance;
 
 	if (ccp_place_check(live->op.cwd, live->op.allowed_root, &err) < 0 ||
 	    check_version(live, &err) < 0)
 		not_sent(live, &err);
 	else if (!live->op.thread_id)
 		start_thread(live);
-	else if (live->op.thread_is_new && ccp_streq(live->op.instance, instance))
-		/* Still loaded, and without a turn there is nothing to resume. */
-		ccp_runner_apply(live->runner, live->op.id, CCP_OP_THREAD_READY, NULL, NULL);
 	else
+		/* One that we have started before, too: since then it was let go of, or the
+		 * connection is another, and turn/start alone does not let us hear of its turn. */
 		resume_thread(live);
 }
 

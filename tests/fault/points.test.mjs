@@ -24,6 +24,7 @@ async function run(scenario, { model, transport, crash = () => new Promise(() =>
   try {
     stage.trace();
     const operations = await scenario.play(stage, crash(stage));
+    await stage.alone();
     const ledger = stage.ledger();
     const entries = [];
     for (const { operationId, marker } of operations) entries.push(await ledger.entry(operationId, marker));

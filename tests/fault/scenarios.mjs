@@ -7,7 +7,7 @@ import { existsSync, mkdirSync, readdirSync, symlinkSync, truncateSync, writeFil
 import { join, resolve } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
 import { AppServer, findCodex, testsDir } from '../support/codex_env.mjs';
-import { letRun, until } from '../support/processes.mjs';
+import { letRun } from '../support/processes.mjs';
 
 const fakeAppServer = resolve(process.env.CODEXCP_FAKE_APPSERVER ?? join(testsDir, '..', 'build', 'tests', 'support', 'fake-appserver'));
 const PERMITS = 4;
@@ -168,7 +168,7 @@ async function powerLoss(here, crash) {
   const off = standing(here, crash, 'effect.send_turn.before', async () => {
     await here.kill('front end');
     await here.kill('worker');
-    await until(() => !here.appServers().length, 'the end of app-server');
+    await here.kill('app-server');
     bootAgain(here);
   });
   const task = await submit(here, 'power', say, { sandbox: 'workspace-write' });

@@ -15,7 +15,7 @@ import { execFileSync } from 'node:child_process';
 import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, watch, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { LiveEnv, missing as liveMissing, program } from '../support/live_env.mjs';
-import { isAlive, isStopped, killAndSee, letRun, until } from '../support/processes.mjs';
+import { isAlive, isStopped, killAndSee, letRun, parentOf, until } from '../support/processes.mjs';
 import { RawClient } from '../support/raw_client.mjs';
 import { Ledger } from './ledger.mjs';
 
@@ -155,7 +155,8 @@ export class Stage extends LiveEnv {
 
   pids(who) {
     if (who === 'worker') return this.workers().map(({ pid }) => pid);
-    if (who === 'app-server') return this.appServers().map(({ pid }) => pid);
+    // A terminal's is our child.
+    if (who === 'app-server') return this.appServers().map(({ pid }) => pid).filter((pid) => parentOf(pid) !== process.pid);
     return this.frontEnds.map(({ child }) => child.pid).filter(isAlive);
   }
 
@@ -163,6 +164,12 @@ export class Stage extends LiveEnv {
     const pids = this.pids(who);
     for (const pid of pids) await killAndSee(pid);
     return pids.length;
+  }
+
+  // One worker, one app-server: what was left behind has ended, or is used again.
+  alone() {
+    const most = (who) => this.pids(who).length <= 1;
+    return until(() => most('worker') && most('app-server'), 'the end of all but one worker and one app-server');
   }
 
   ledger() {

@@ -103,6 +103,7 @@ void fake_send(struct fake *f, const json_t *message);
 /* to whom the message came from that was read last. */
 void fake_answer_send(struct fake *f, const json_t *message);
 void fake_subscribe(struct fake *f, const char *thread);
+void fake_unsubscribe(struct fake *f, const char *thread);
 /* False when it is initialised already. */
 bool fake_initialize(struct fake *f);
 bool fake_initialized(const struct fake *f);

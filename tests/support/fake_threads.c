@@ -469,6 +469,12 @@ void fake_finish_turns(struct fake *f, const char *status)
 	}
 }
 
+static json_t *thread_unsubscribe(struct fake *f, const json_t *params, struct fake_error *error)
+{
+	fake_unsubscribe(f, ccp_json_str(params, "threadId"));
+	return json_pack("{s:s}", "status", "unsubscribed");
+}
+
 /* ---- methods ---- */
 
 static json_t *initialize(struct fake *f, const json_t *params, struct fake_error *error)
@@ -496,7 +502,7 @@ static const struct {
 	{ "turn/start", turn_start, NULL },
 	{ "turn/interrupt", turn_interrupt, NULL },
 	{ "thread/name/set", NULL, "{}" },
-	{ "thread/unsubscribe", NULL, "{\"status\":\"unsubscribed\"}" },
+	{ "thread/unsubscribe", thread_unsubscribe, NULL },
 	{ "account/read", NULL, "{\"account\":null,\"requiresOpenaiAuth\":false}" },
 	{ "model/list", NULL, "{\"data\":[],\"nextCursor\":null}" },
 };
