@@ -7,10 +7,9 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { Model } from '../support/codex_env.mjs';
-import { letRun } from '../support/processes.mjs';
 import { compareTables, writeTables } from './reliability.mjs';
 import { fakeMissing, scenarios, unreached } from './scenarios.mjs';
-import { missing, points, roleOf, Stage } from './stage.mjs';
+import { missing, points, Stage } from './stage.mjs';
 
 const TRANSPORTS = ['stdio', 'unix'];
 const WHO = ['worker', 'app-server', 'front end'];
@@ -39,15 +38,6 @@ async function run(scenario, { model, transport, crash = () => new Promise(() =>
   } finally {
     await stage.stop();
   }
-}
-
-// `who` dies when somebody comes to the point: at once, or while the one that came stands still.
-async function dieAt(stage, { point, hit, who }, note) {
-  const itself = roleOf(point) === who;
-  const pid = await stage.order(itself ? 'kill' : 'stop', point, hit);
-  note.hit = true;
-  note.died = itself ? 1 : await stage.kill(who);
-  if (!itself) letRun(pid);
 }
 
 // What a crash came to, for the table.
@@ -79,11 +69,12 @@ test('crash points', { skip: missing || fakeMissing, concurrency: AT_ONCE, timeo
       const title = `${point}, ${who} dies, ${transport}`;
       if (!title.includes(only)) return null;
       return t.test(title, async () => {
-        const [scenario, note] = [first.get(point), {}];
-        const crash = (stage) => dieAt(stage, { point, who, hit: scenario.hit ?? 1 }, note);
+        const scenario = first.get(point);
+        let died = null;
+        const crash = (stage) => stage.dieAt(who, point, scenario.hit).then((n) => { died = n; });
         const { entry } = await run(scenario, { model, transport, crash });
-        assert.ok(note.hit, 'nobody came to the point');
-        cells.set(`${point}|${who}`, { scenario: scenario.name, words: note.died ? wordsOf(entry) : '' });
+        assert.notEqual(died, null, 'nobody came to the point');
+        cells.set(`${point}|${who}`, { scenario: scenario.name, words: died ? wordsOf(entry) : '' });
       });
     }));
     if (process.env.CCP_WRITE_DOCS) writeTables(transport, points, WHO, cells);

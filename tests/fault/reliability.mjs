@@ -9,19 +9,17 @@ const page = join(dirname(testsDir), 'docs', 'RELIABILITY.md');
 const OR = '; or ';
 const NOT_THERE = '-';
 
-const marks = (transport) => [`<!-- crash points, ${transport}: printed -->\n`, `<!-- crash points, ${transport}: end -->\n`];
-
-function split(transport) {
+function split(what) {
   const text = readFileSync(page, 'utf8');
-  const [begin, end] = marks(transport);
+  const [begin, end] = [`<!-- ${what}: printed -->\n`, `<!-- ${what}: end -->\n`];
   const [from, to] = [text.indexOf(begin) + begin.length, text.indexOf(end)];
-  if (from < begin.length || to < from) throw new Error(`${page} has no place for crash points on ${transport}`);
+  if (from < begin.length || to < from) throw new Error(`${page} has no place for ${what}`);
   return { before: text.slice(0, from), table: text.slice(from, to), after: text.slice(to) };
 }
 
 // "POINT|WHO" -> outcomes.
 function readTable(transport, who) {
-  const rows = split(transport).table.split('\n').filter((line) => line.startsWith('| `'));
+  const rows = split(`crash points, ${transport}`).table.split('\n').filter((line) => line.startsWith('| `'));
   return new Map(rows.flatMap((line) => {
     const [point, , ...cells] = line.split('|').slice(1, -1).map((cell) => cell.trim());
     return who.map((name, i) => [`${point.slice(1, -1)}|${name}`, cells[i] === NOT_THERE ? [''] : cells[i].split(OR)]);
@@ -46,7 +44,7 @@ export function compareTables(transport, points, who, cells) {
 
 // Adds to what the table has; a point that is gone goes with its row.
 export function writeTables(transport, points, who, cells) {
-  const { before, after } = split(transport);
+  const { before, after } = split(`crash points, ${transport}`);
   const known = readTable(transport, who);
   const cell = (key) => {
     const seen = new Set([...known.get(key) ?? [], ...cells.has(key) ? [cells.get(key).words] : []].filter(Boolean));
@@ -56,4 +54,9 @@ export function writeTables(transport, points, who, cells) {
     .map((point) => `| \`${point}\` | ${cells.get(`${point}|${who[0]}`).scenario} | ${who.map((name) => cell(`${point}|${name}`)).join(' | ')} |`);
   const head = `| crash point | in the middle of | ${who.map((name) => `${name} dies`).join(' | ')} |\n|${'---|'.repeat(who.length + 2)}\n`;
   writeFileSync(page, `${before}${head}${rows.join('\n')}\n${after}`);
+}
+
+export function writeChaos(rows) {
+  const { before, after } = split('chaos');
+  writeFileSync(page, `${before}| | |\n|---|---|\n${rows.map((row) => `| ${row.join(' | ')} |`).join('\n')}\n${after}`);
 }

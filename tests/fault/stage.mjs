@@ -12,7 +12,7 @@
 
 import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
-import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, watch, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, statSync, watch, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { LiveEnv, missing as liveMissing, program } from '../support/live_env.mjs';
 import { isAlive, isStopped, killAndSee, letRun, parentOf, until } from '../support/processes.mjs';
@@ -85,6 +85,11 @@ export class Stage extends LiveEnv {
     rmSync(join(this.orders, `${action}:${point}:${n}`), { force: true });
   }
 
+  // No order stands any more.
+  revokeAll() {
+    for (const name of readdirSync(this.orders)) if (/^(kill|stop):/.test(name)) rmSync(join(this.orders, name), { force: true });
+  }
+
   trace() {
     writeFileSync(join(this.orders, 'trace'), '');
   }
@@ -127,7 +132,8 @@ export class Stage extends LiveEnv {
   submit(message, args = {}, i = 0) {
     this.requests = (this.requests ?? 0) + 1;
     const operation_type = args.thread_id ? 'send_message' : 'start_chat';
-    return this.call('codex_submit_task', { operation_type, cwd: this.project, message, client_request_id: `request-${this.requests}`, ...args }, i);
+    const request = { operation_type, cwd: this.project, message, client_request_id: `request-${this.requests}`, ...args };
+    return this.call('codex_submit_task', request, i);
   }
 
   status(operationId) {
@@ -160,10 +166,22 @@ export class Stage extends LiveEnv {
     return this.frontEnds.map(({ child }) => child.pid).filter(isAlive);
   }
 
+  // How many there were.
   async kill(who) {
     const pids = this.pids(who);
-    for (const pid of pids) await killAndSee(pid);
+    for (const pid of pids) await killAndSee(pid).catch((error) => { if (error.code !== 'ESRCH') throw error; });
     return pids.length;
+  }
+
+  // `who` dies when somebody comes to the point for the nth time: at once, or while the one that came stands still. Resolves
+  // with how many have died.
+  async dieAt(who, point, n = 1) {
+    const itself = roleOf(point) === who;
+    const pid = await this.order(itself ? 'kill' : 'stop', point, n);
+    if (itself) return 1;
+    const died = await this.kill(who);
+    letRun(pid);
+    return died;
   }
 
   // One worker, one app-server: what was left behind has ended, or is used again.
@@ -172,12 +190,26 @@ export class Stage extends LiveEnv {
     return until(() => most('worker') && most('app-server'), 'the end of all but one worker and one app-server');
   }
 
+  // The pids that hold the worker's lock.
+  lockHolders() {
+    const inode = statSync(`${this.stateDb}.worker.lock`).ino;
+    return readFileSync('/proc/locks', 'utf8').split('\n').map((line) => /^\d+: FLOCK .* (\d+) \S+:(\d+) /.exec(line))
+      .filter((match) => Number(match?.[2]) === inode).map(([, pid]) => Number(pid));
+  }
+
+  // Where nothing runs any more, nothing stays behind a worker that is told to leave.
+  async leaveInOrder() {
+    for (const { pid } of this.workers()) await killAndSee(pid, 'SIGTERM');
+    await until(() => !this.pids('app-server').length, 'the end of app-server after its worker');
+  }
+
   ledger() {
     return new Ledger(this);
   }
 
   async stop() {
     this.over = true;
+    this.revokeAll();
     this.watcher.close();
     for (const pid of ['worker', 'app-server', 'front end'].flatMap((who) => this.pids(who))) letRun(pid);
     await Promise.allSettled(this.starting);

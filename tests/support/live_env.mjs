@@ -241,7 +241,7 @@ export class LiveEnv {
       for (const { pid } of this.appServers()) await killAndSee(pid);
       if (this.ownsModel) await this.model.stop();
       const log = this.workerLog();
-      removeDir(this.dir);
+      if (!this.keep) removeDir(this.dir);
       assert.doesNotMatch(log, /Sanitizer|runtime error/);
     });
   }
