@@ -34,9 +34,9 @@ struct ccp_config {
 	char *projects_registry_path;
 	char *codex_binary_path; /* as configured; NULL: to be found, see codex_binary.h */
 	char *state_db_path;
-	char *state_dir;       /* the directory of state_db_path */
+	char *state_dir;             /* the directory of state_db_path */
 	int64_t network_file_system; /* enum ccp_network_fs */
-	char **app_server_env; /* "NAME=value", NULL-terminated: for app-server */
+	char **app_server_env;       /* "NAME=value", NULL-terminated: for app-server */
 
 	char *default_approval_policy; /* "on-request", ... as sent to Codex */
 	int64_t default_sandbox;       /* enum ccp_sandbox */
@@ -50,6 +50,8 @@ struct ccp_config {
 		max_active_turns_per_thread, max_active_write_turns_per_project,
 		max_app_server_pending_requests;
 	int64_t max_image_input_items, max_image_input_bytes;
+	int64_t retention_days, retention_operations, retention_journal_days,
+		retention_journal_rows, idempotency_days;
 	int64_t worker_idle_seconds, worker_drain_seconds, app_server_idle_seconds;
 	int64_t approval_response_timeout_seconds;
 

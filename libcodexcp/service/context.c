@@ -15,6 +15,7 @@
 #define CONFIG_VARIABLE "CODEX_CONTROL_PLANE_MCP_CONFIG"
 /* A ring may be lost; a change in the database is not. */
 #define WAKE_POLL_MS 1000
+#define DAY_MS       (24 * 60 * 60 * (int64_t)1000)
 
 extern char **environ;
 
@@ -287,6 +288,29 @@ const char *ccp_context_trouble(struct codexcp *cp)
 bool ccp_context_worker_alive(struct codexcp *cp)
 {
 	return cp->engine || (cp->starter && ccp_starter_connected(cp->starter));
+}
+
+struct ccp_retention_rule ccp_context_retention(const struct codexcp *cp)
+{
+	const struct ccp_config *config = cp->config;
+
+	return (struct ccp_retention_rule){
+		.age_ms = config->retention_days * DAY_MS,
+		.operations = config->retention_operations,
+		.journal_age_ms = config->retention_journal_days * DAY_MS,
+		.journal_rows = config->retention_journal_rows,
+		.key_window_ms = config->idempotency_days * DAY_MS,
+	};
+}
+
+int ccp_context_new_upkeep(struct codexcp *cp, struct ccp_upkeep **ret_upkeep,
+			   struct codexcp_error *err)
+{
+	const struct ccp_upkeep_options options = {
+		.loop = cp->loop, .db = cp->db, .txq = cp->txq, .rule = ccp_context_retention(cp)
+	};
+
+	return ccp_upkeep_new(&options, ret_upkeep, err);
 }
 
 struct ccp_limits ccp_context_limits(const struct codexcp *cp)

@@ -9,6 +9,7 @@
 #include "domain/op_status.h"
 #include "domain/project.h"
 #include "domain/txq.h"
+#include "domain/upkeep.h"
 #include "runtime/loop.h"
 #include "service/config.h"
 
@@ -80,6 +81,10 @@ bool ccp_context_worker_alive(struct codexcp *cp);
 /* Of the configuration, and of where the state lies; a new reference, NULL when memory ran out. */
 json_t *ccp_context_warnings(const struct codexcp *cp, const struct ccp_roots *allowed);
 
+struct ccp_retention_rule ccp_context_retention(const struct codexcp *cp);
+/* For whoever executes; the state is open. */
+int ccp_context_new_upkeep(struct codexcp *cp, struct ccp_upkeep **ret_upkeep,
+			   struct codexcp_error *err);
 struct ccp_limits ccp_context_limits(const struct codexcp *cp);
 struct ccp_project_places ccp_context_places(const struct codexcp *cp);
 static inline const struct ccp_clock *ccp_context_clock(const struct codexcp *cp)

@@ -55,7 +55,7 @@ static int use_wal(struct ccp_db *db, struct codexcp_error *err)
 
 	if (r == 0)
 		r = ccp_db_number(db, "SELECT journal_mode = 'wal' FROM pragma_journal_mode", &wal,
-				err);
+				  err);
 	if (r < 0 || wal)
 		return r;
 	return ccp_db_fail_state(db->path, "network_fs", err,

@@ -33,7 +33,7 @@ enum ccp_sql {
 #define X(name, text) CCP_SQL_##name,
 	CCP_STATEMENTS(X)
 #undef X
-	CCP_SQL_COUNT
+		CCP_SQL_COUNT
 };
 
 /* Opens, checks the schema's version, makes an empty file's schema. CODEXCP_E_STATE_UNAVAILABLE

@@ -44,7 +44,7 @@ static const struct {
 	int errnum;
 	const char *reason;
 } causes[] = {
-	{ ENOSPC, "full" },     { EDQUOT, "full" },     { EFBIG, "full" },
+	{ ENOSPC, "full" },     { EDQUOT, "full" },      { EFBIG, "full" },
 	{ EROFS, "read_only" }, { EACCES, "read_only" }, { EPERM, "read_only" },
 	{ ENOENT, "missing" },
 };

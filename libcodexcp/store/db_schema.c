@@ -82,7 +82,7 @@ static int check_newer(struct ccp_db *db, enum ccp_db_mode mode, int64_t version
 {
 	static const char by_key[] = "SELECT value FROM meta WHERE key = ?";
 	const char *key = mode == CCP_DB_WRITE || mode == CCP_DB_MIGRATE ? "min_writer"
-									  : "min_reader";
+									 : "min_reader";
 	char program[64] = "a newer version", needed[16] = "";
 	sqlite3_stmt *stmt = NULL;
 	int64_t oldest = 0;
@@ -105,12 +105,13 @@ static int check_newer(struct ccp_db *db, enum ccp_db_mode mode, int64_t version
 		return ccp_db_fail(db, rc, "schema", err);
 	if (!ccp_parse_i64(needed, &oldest) || oldest <= ccp_schema_version())
 		return 0;
-	ccp_db_fail_state(db->path, "newer_schema", err,
-			  "it was written by %s (schema %d) and cannot be %s by version " CCP_VERSION
-			  " (schema %d): upgrade to %s",
-			  program, (int)version,
-			  mode == CCP_DB_READ || mode == CCP_DB_EXAMINE ? "read" : "written",
-			  ccp_schema_version(), program);
+	ccp_db_fail_state(
+		db->path, "newer_schema", err,
+		"it was written by %s (schema %d) and cannot be %s by version " CCP_VERSION
+		" (schema %d): upgrade to %s",
+		program, (int)version,
+		mode == CCP_DB_READ || mode == CCP_DB_EXAMINE ? "read" : "written",
+		ccp_schema_version(), program);
 	ccp_error_add_str(err, "requiredVersion", program);
 	return CODEXCP_E_STATE_UNAVAILABLE;
 }

@@ -188,6 +188,11 @@ static const char version_2[] =
 "ALTER TABLE operations ADD COLUMN interrupt_reason TEXT;"
 "ALTER TABLE operations ADD COLUMN terminals TEXT;"
 "CREATE INDEX op_ended ON operations(completed_at) WHERE active = 0;"
+"CREATE INDEX op_parent ON operations(parent_id) WHERE active = 1 AND parent_id IS NOT NULL;"
+"CREATE INDEX op_thread_active ON operations(thread_id)"
+" WHERE active = 1 AND thread_id IS NOT NULL;"
+"CREATE INDEX turn_op ON turns(op_id) WHERE op_id IS NOT NULL;"
+"CREATE INDEX command_op ON commands(op_id) WHERE op_id IS NOT NULL;"
 "ALTER TABLE app_servers ADD COLUMN transport TEXT;"
 "ALTER TABLE app_servers ADD COLUMN draining INTEGER NOT NULL DEFAULT 0;"
 "ALTER TABLE workers ADD COLUMN details TEXT;";

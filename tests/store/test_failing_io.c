@@ -53,8 +53,9 @@ static int submit(struct life *life, struct codexcp_error *err)
 
 static int apply(struct life *life, enum ccp_op_event event, struct codexcp_error *err)
 {
-	const struct ccp_op_change change = { .app_server_ready = true, .thread_id = "t",
-					      .turn_id = "u", .instance = "i" };
+	const struct ccp_op_change change = {
+		.app_server_ready = true, .thread_id = "t", .turn_id = "u", .instance = "i"
+	};
 	struct ccp_op_outcome outcome = { 0 };
 	int r = ccp_op_apply(life->db.db, &life->clock.clock, life->id, event, &change, &outcome,
 			     err);

@@ -48,8 +48,7 @@ static sqlite3_file *real_of(sqlite3_file *file)
 
 static bool strikes(bool takes_space)
 {
-	if (shim.paused || shim.failure == SHIM_NONE ||
-	    (shim.failure != SHIM_IO && !takes_space))
+	if (shim.paused || shim.failure == SHIM_NONE || (shim.failure != SHIM_IO && !takes_space))
 		return false;
 	if (shim.countdown > 0)
 		shim.countdown--;
