@@ -8,8 +8,8 @@
 	X(READY, "app-server is ready", f->app_server_ready)                                       \
 	X(INTERRUPT_ASKED, "an interrupt was asked for", f->interrupt_asked)                       \
 	X(READ_ONLY, "the turn cannot write", f->read_only)                                        \
-	X(NEW_THREAD, "it was the thread's first turn", f->thread_is_new)                          \
-	X(READ_ONLY_NEW, "the turn cannot write and was the thread's first",                       \
+	X(NEW_THREAD, "it was the thread's first turn, and the thread is gone", f->thread_is_new)  \
+	X(READ_ONLY_NEW, "the turn cannot write, was the thread's first, and the thread is gone",  \
 	  f->read_only && f->thread_is_new)                                                        \
 	X(ATTEMPTS_LEFT, "attempts are left", f->attempt < CCP_OP_MAX_ATTEMPTS)                    \
 	X(OVERLOADS_LEFT, "overload retries are left", f->attempt < CCP_OP_MAX_OVERLOADS)          \

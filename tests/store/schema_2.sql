@@ -26,6 +26,7 @@ CREATE INDEX op_parent ON operations(parent_id) WHERE active = 1 AND parent_id I
 CREATE INDEX op_thread_active ON operations(thread_id) WHERE active = 1 AND thread_id IS NOT NULL;
 CREATE INDEX turn_op ON turns(op_id) WHERE op_id IS NOT NULL;
 CREATE INDEX command_op ON commands(op_id) WHERE op_id IS NOT NULL;
+CREATE INDEX app_server_open ON app_servers(ended_at) WHERE ended_at = 0;
 INSERT INTO meta VALUES('min_reader', '1');
 INSERT INTO meta VALUES('min_writer', '1');
 INSERT INTO meta VALUES('schema', '2');
