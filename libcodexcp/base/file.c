@@ -197,9 +197,23 @@ static const struct {
 	unsigned long type;
 	const char *name;
 } network_types[] = {
-	{ 0x6969, "NFS" },      { 0x517b, "SMB" },     { 0xff534d42, "CIFS" },
-	{ 0xfe534d42, "SMB2" }, { 0x5346414f, "AFS" }, { 0x00c36400, "Ceph" },
+	{ 0x6969, "NFS" },
+	{ 0x517b, "SMB" },
+	{ 0xff534d42, "CIFS" },
+	{ 0xfe534d42, "SMB2" },
+	{ 0x5346414f, "AFS" },
+	{ 0x6b414653, "AFS" },
+	{ 0x73757245, "Coda" },
+	{ 0x564c, "NCP" },
+	{ 0x00c36400, "Ceph" },
 	{ 0x01021997, "9P" },
+	{ 0x0bd00bd0, "Lustre" },
+	{ 0x47504653, "GPFS" },
+	{ 0x19830326, "BeeGFS" },
+	{ 0x7461636f, "OCFS2" },
+	{ 0x01161970, "GFS2" },
+	{ 0x20030528, "OrangeFS" },
+	{ 0x786f4256, "a folder shared with the host" },
 };
 
 int ccp_dir_check_local(const char *path, struct codexcp_error *err)
@@ -212,7 +226,8 @@ int ccp_dir_check_local(const char *path, struct codexcp_error *err)
 		if (((unsigned long)fs.f_type & 0xffffffffUL) == network_types[i].type) {
 			ccp_fail(err, CODEXCP_E_STATE_UNAVAILABLE,
 				 "%s is on a network file system (%s); set CODEX_MCP_STATE_DB to a "
-				 "local disk",
+				 "local disk, or CODEX_MCP_NETWORK_FILE_SYSTEM to allow when no "
+				 "other machine uses it",
 				 path, network_types[i].name);
 			ccp_error_add_str(err, "path", path);
 			ccp_error_add_str(err, "reason", "network_fs");

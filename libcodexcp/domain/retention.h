@@ -3,8 +3,8 @@
  *
  * Finished operations go, with all that belongs to them, when they are older than the rule says or
  * when there are more; journal rows likewise, and sooner. Never: what is active; an operation whose
- * request id is younger than its window, because its retry must find it; an operation that an active
- * one came from or whose thread an active one goes on in.
+ * request id is younger than its window, because its retry must find it; an operation that an
+ * active one came from or whose thread an active one goes on in.
  *
  *	struct ccp_retention_pass pass = { 0 };
  *

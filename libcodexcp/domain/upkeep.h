@@ -1,6 +1,6 @@
 /*
- * Keeps the database in shape while a worker lives: forgets what has ended (retention.h), gives free
- * pages back, keeps the write-ahead log small.
+ * Keeps the database in shape while a worker lives: forgets what has ended (retention.h), gives
+ * free pages back, keeps the write-ahead log small.
  *
  * All of it in slices of a few milliseconds, only while nothing else waits to be written; whoever
  * polls reads on, and whoever writes meets a lock that is released at once.

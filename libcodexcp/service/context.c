@@ -182,6 +182,7 @@ void codexcp_close(struct codexcp *cp)
 	ccp_config_free(cp->config);
 	codexcp_error_done(&cp->config_error);
 	codexcp_error_done(&cp->run_error);
+	codexcp_error_done(&cp->state_trouble);
 	strings_free(cp->environment);
 	free(cp->worker_path);
 	free(cp);
@@ -290,6 +291,8 @@ void codexcp_look_for_work(struct codexcp *cp)
 
 const char *ccp_context_trouble(struct codexcp *cp)
 {
+	if (cp->state_trouble.code)
+		return cp->state_trouble.message;
 	return cp->starter ? ccp_starter_trouble(cp->starter) : NULL;
 }
 

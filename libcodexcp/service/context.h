@@ -30,8 +30,9 @@ struct codexcp {
 	 * cannot write. */
 	struct ccp_db *db, *reader;
 	struct ccp_txq *txq;
-	int64_t handed_over;  /* epoch of the older worker that was asked to leave */
-	int64_t seen_version; /* of the reader, when somebody was woken last */
+	struct codexcp_error state_trouble; /* why writing does not work at the moment */
+	int64_t handed_over;                /* epoch of the older worker that was asked to leave */
+	int64_t seen_version;               /* of the reader, when somebody was woken last */
 
 	struct ccp_call *calls;
 	unsigned wake; /* counts how often all calls that wait were looked at */

@@ -1,7 +1,6 @@
 #include "service/handover.h"
 
 #include <signal.h>
-#include <stdio.h>
 
 #include "base/json.h"
 #include "base/log.h"
@@ -24,15 +23,27 @@ static int fail_waiting(const struct codexcp *cp, const struct ccp_worker_holder
 	return CODEXCP_E_STATE_BUSY;
 }
 
+/* A pid alone names nobody. The row has no pid namespace: in another one no process has this pid,
+ * start time and boot id together. */
+static bool find_process(const struct ccp_worker_holder *holder, struct ccp_process_id *ret_id)
+{
+	struct ccp_process_id id = { 0 };
+
+	if (!holder->start_time || ccp_process_identify(holder->pid, &id, NULL) < 0 ||
+	    id.start_time != holder->start_time || !ccp_streq(id.boot, holder->boot_id))
+		return false;
+	*ret_id = id;
+	return true;
+}
+
 /* Told once: a second signal may mean more than the first. */
 static void end_worker(struct codexcp *cp, const struct ccp_worker_holder *holder)
 {
-	struct ccp_process_id id = { .pid = holder->pid, .start_time = holder->start_time };
+	struct ccp_process_id id;
 
-	if (cp->handed_over == holder->epoch || !holder->start_time || !holder->boot_id ||
-	    !ccp_streq(holder->role, "worker"))
+	if (cp->handed_over == holder->epoch || !ccp_streq(holder->role, "worker") ||
+	    !find_process(holder, &id))
 		return;
-	snprintf(id.boot, sizeof(id.boot), "%s", holder->boot_id);
 	cp->handed_over = holder->epoch;
 	ccp_log(CCP_LOG_INFO, "an older worker is asked to leave", "version", holder->version,
 		NULL);

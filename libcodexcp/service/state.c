@@ -8,6 +8,7 @@
 
 #include "base/file.h"
 #include "base/json.h"
+#include "base/log.h"
 #include "base/str.h"
 #include "runtime/process.h"
 #include "service/engine.h"
@@ -136,6 +137,24 @@ static int open_database(struct codexcp *cp, struct codexcp_error *err)
 	return r < 0 ? ccp_fail_copy(err, &failure) : 0;
 }
 
+/* What has happened waits in memory to be written. Whoever is connected can say so; the database
+ * cannot. */
+static void on_trouble(const struct codexcp_error *why, void *data)
+{
+	struct codexcp *cp = data;
+
+	codexcp_error_done(&cp->state_trouble);
+	if (why)
+		ccp_fail_copy(&cp->state_trouble, why);
+	if (why)
+		ccp_log(CCP_LOG_ERROR, "the state cannot be written", "code",
+			codexcp_error_name(why->code), "why", why->message, NULL);
+	else
+		ccp_log(CCP_LOG_INFO, "the state can be written again", NULL);
+	if (cp->engine)
+		ccp_engine_tell_trouble(cp->engine);
+}
+
 static void drop_makeshift(struct codexcp *cp)
 {
 	if (cp->reader && ccp_db_is_outdated(cp->reader))
@@ -152,6 +171,8 @@ int ccp_state_open(struct codexcp *cp, struct codexcp_error *err)
 	if (r == 0 && !cp->txq)
 		r = ccp_txq_new(cp->loop, cp->db, &cp->txq, err);
 	if (r == 0)
+		ccp_txq_on_trouble(cp->txq, on_trouble, cp);
+	if (r == 0)
 		r = ccp_state_reader(cp, &reader, err);
 	return CCP_MIN(r, 0);
 }
@@ -163,7 +184,9 @@ static int want_migration(struct codexcp *cp, struct codexcp_error *err)
 
 	if (lock && ccp_lock_is_held(lock, NULL) == 1)
 		return ccp_handover_ask(cp, err);
-	ccp_context_ring(cp);
+	/* A worker that is started writes its log there. */
+	if (ccp_state_prepare(cp, NULL) == 0)
+		ccp_context_ring(cp);
 	return CODEXCP_E_STATE_BUSY;
 }
 

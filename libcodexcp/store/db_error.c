@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <stdarg.h>
 #include <stdio.h>
+#include <unistd.h>
 
 #include "base/str.h"
 
@@ -63,6 +64,9 @@ static const char *reason_of(const struct ccp_db *db, int rc, const char *reason
 	bool has_cause = (rc & 0xff) == SQLITE_CANTOPEN || (rc & 0xff) == SQLITE_IOERR;
 	int cause = db->handle && has_cause ? sqlite3_system_errno(db->handle) : 0;
 
+	/* A file beside it that was looked for is no reason. */
+	if (cause == ENOENT && access(db->path, F_OK) == 0)
+		cause = 0;
 	for (size_t i = 0; cause && i < CCP_ARRAY_SIZE(causes); i++)
 		if (causes[i].errnum == cause)
 			return causes[i].reason;

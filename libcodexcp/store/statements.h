@@ -23,8 +23,8 @@
 
 /*
  * Whether a finished operation `o` may be forgotten, its age apart: not while its request id is in
- * its window (?1: created later), nor while anything active comes from it, goes on in its thread, or
- * is wanted of it.
+ * its window (?1: created later), nor while anything active comes from it, goes on in its thread,
+ * or is wanted of it.
  */
 #define CCP_OP_FORGETTABLE                                                                         \
 	"(o.client_request_id IS NULL OR o.created_at <= ?1) "                                     \
