@@ -5,6 +5,7 @@
 #include <getopt.h>
 #include <stdarg.h>
 #include <stdio.h>
+#include <string.h>
 
 #include "base/str.h"
 
@@ -67,6 +68,19 @@ static const struct ccp_cmd *find_command(const struct ccp_program *program, con
 {
 	for (const struct ccp_cmd *cmd = program->commands; cmd->name; cmd++)
 		if (ccp_streq(cmd->name, name))
+			return cmd;
+	return NULL;
+}
+
+/* "db check" is two words: the second one's command, when both are there. */
+static const struct ccp_cmd *find_pair(const struct ccp_program *program, const char *first,
+				       const char *second)
+{
+	size_t n = strlen(first);
+
+	for (const struct ccp_cmd *cmd = program->commands; second && cmd->name; cmd++)
+		if (strncmp(cmd->name, first, n) == 0 && cmd->name[n] == ' ' &&
+		    ccp_streq(cmd->name + n + 1, second))
 			return cmd;
 	return NULL;
 }
@@ -337,6 +351,16 @@ static int run_command(const struct call *call, int argc, char **argv)
 	return call->cmd->run(opts, argc, argv);
 }
 
+static bool is_first_word(const struct ccp_program *program, const char *word)
+{
+	size_t n = strlen(word);
+
+	for (const struct ccp_cmd *cmd = program->commands; cmd->name; cmd++)
+		if (n && strncmp(cmd->name, word, n) == 0 && cmd->name[n] == ' ')
+			return true;
+	return false;
+}
+
 static int unknown_command(const struct call *call, const char *word)
 {
 	_cleanup_free_ const char **names = NULL;
@@ -352,6 +376,8 @@ static int unknown_command(const struct call *call, const char *word)
 	for (const struct ccp_cmd *cmd = call->program->commands; cmd->name; cmd++)
 		if (*cmd->name && cmd->doc)
 			names[n++] = cmd->name;
+	if (is_first_word(call->program, word))
+		return wrong_use(call, "'%s' needs a second word; --help lists them", word);
 	nearest = ccp_str_nearest(word, names);
 	return wrong_use(call, "unknown command '%s'%s%s%s", word, nearest ? "; did you mean " : "",
 			 nearest ? nearest : "", nearest ? "?" : "");
@@ -382,6 +408,9 @@ int ccp_cmd_main(const struct ccp_program *program, int argc, char **argv)
 	}
 	if (!word || *word == '-' || !has_named_commands(program))
 		return run_unnamed(program, argc, argv);
+	call.cmd = *word ? find_pair(program, word, argc > 2 ? argv[2] : NULL) : NULL;
+	if (call.cmd)
+		return run_command(&call, argc - 2, argv + 2);
 	call.cmd = *word ? find_command(program, word) : NULL;
 	if (!call.cmd)
 		return unknown_command(&call, word);

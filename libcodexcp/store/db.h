@@ -58,6 +58,8 @@ int ccp_db_commit(struct ccp_db *db, struct codexcp_error *err);
 void ccp_db_rollback(struct ccp_db *db);
 /* Changes when another connection has committed. */
 int64_t ccp_db_data_version(struct ccp_db *db);
+/* The version of the schema that it has; -1 when it cannot be read. */
+int ccp_db_schema(struct ccp_db *db);
 /* Rows changed by the last statement. */
 int ccp_db_changes(const struct ccp_db *db);
 

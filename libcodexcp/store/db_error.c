@@ -17,7 +17,8 @@ static const struct way_out {
 	{ "read_only", "it cannot be written: make the file, those beside it and its directory "
 		       "writable, or set CODEX_MCP_STATE_DB to another place" },
 	{ "corrupt", "it is damaged, or no state database: " SEE_CHECK },
-	{ "missing", "it is not there: its directory has been removed, or was never made" },
+	{ "missing", "it is not there: codex-control-plane-mcp-admin init or the first task makes "
+		     "it" },
 	{ "cannot_open", "it cannot be opened: look at the permissions of the file and of its "
 			 "directory" },
 	{ "io_error", "reading or writing it failed: look at the disk, then " SEE_CHECK },

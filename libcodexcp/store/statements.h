@@ -95,6 +95,10 @@
 	  "SELECT count(*), count(*) FILTER (WHERE phase = 'queued'), "                            \
 	  "count(*) FILTER (WHERE status LIKE 'waiting\\_%' ESCAPE '\\') "                         \
 	  "FROM operations WHERE active = 1")                                                      \
+	X(OPERATION_STANDINGS,                                                                     \
+	  "SELECT min(id), phase, status, active, count(*) FROM operations "                       \
+	  "GROUP BY phase, status, active")                                                        \
+	X(OPERATION_COUNT_ALL, "SELECT count(*) FROM operations")                                  \
 	X(PROJECT_TOUCH,                                                                           \
 	  "INSERT INTO projects(path, id, last_at) VALUES(?, ?, ?) "                               \
 	  "ON CONFLICT(path) DO UPDATE SET last_at = excluded.last_at")                            \
