@@ -107,6 +107,8 @@ static void on_wake_timer(void *data)
 	struct codexcp *cp = data;
 
 	ccp_timer_start(cp->wake_timer, WAKE_POLL_MS);
+	if (ccp_state_refresh(cp))
+		ccp_context_wake(cp);
 	if (!cp->reader || !cp->calls)
 		return;
 	if (ccp_db_data_version(cp->reader) != cp->seen_version)

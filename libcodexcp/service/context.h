@@ -57,6 +57,9 @@ int ccp_state_prepare(struct codexcp *cp, struct codexcp_error *err);
 int ccp_state_check_place(const struct codexcp *cp, struct codexcp_error *err);
 /* Prepared, and the database open for writing. CODEXCP_E_STATE_BUSY: try again soon. */
 int ccp_state_open(struct codexcp *cp, struct codexcp_error *err);
+/* At the beginning of a call, when nobody has the connection in hand: one that was only a makeshift
+ * is closed, and whoever reads next opens another. Whether it was one. */
+bool ccp_state_refresh(struct codexcp *cp);
 /* The connection for reading: 1, or 0 when there is no database yet. */
 int ccp_state_reader(struct codexcp *cp, struct ccp_db **ret_db, struct codexcp_error *err);
 /* Whether the database serves this Codex home: 1, 0 when it serves none yet, CONFIG_MISMATCH. */

@@ -155,10 +155,12 @@ static void on_trouble(const struct codexcp_error *why, void *data)
 		ccp_engine_tell_trouble(cp->engine);
 }
 
-static void drop_makeshift(struct codexcp *cp)
+bool ccp_state_refresh(struct codexcp *cp)
 {
-	if (cp->reader && ccp_db_is_outdated(cp->reader))
-		ccp_db_close(TAKE_PTR(cp->reader));
+	if (!cp->reader || !ccp_db_is_outdated(cp->reader))
+		return false;
+	ccp_db_close(TAKE_PTR(cp->reader));
+	return true;
 }
 
 int ccp_state_open(struct codexcp *cp, struct codexcp_error *err)
@@ -166,7 +168,7 @@ int ccp_state_open(struct codexcp *cp, struct codexcp_error *err)
 	struct ccp_db *reader = NULL;
 	int r;
 
-	drop_makeshift(cp);
+	(void)ccp_state_refresh(cp);
 	r = cp->db ? 0 : open_database(cp, err);
 	if (r == 0 && !cp->txq)
 		r = ccp_txq_new(cp->loop, cp->db, &cp->txq, err);
@@ -215,7 +217,6 @@ int ccp_state_reader(struct codexcp *cp, struct ccp_db **ret_db, struct codexcp_
 	_cleanup_error_ struct codexcp_error failure = { 0 };
 	int r = 1;
 
-	drop_makeshift(cp);
 	if (!cp->reader)
 		r = open_reader(cp, &failure);
 	if (r < 0)
