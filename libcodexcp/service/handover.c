@@ -5,8 +5,7 @@
 #include "base/json.h"
 #include "base/log.h"
 #include "base/str.h"
-#include "runtime/process.h"
-#include "store/worker_store.h"
+#include "service/worker_info.h"
 
 static int fail_waiting(const struct codexcp *cp, const struct ccp_worker_holder *holder,
 			int64_t active, struct codexcp_error *err)
@@ -23,26 +22,16 @@ static int fail_waiting(const struct codexcp *cp, const struct ccp_worker_holder
 	return CODEXCP_E_STATE_BUSY;
 }
 
-/* A pid alone names nobody. The row has no pid namespace: in another one no process has this pid,
- * start time and boot id together. */
-static bool find_process(const struct ccp_worker_holder *holder, struct ccp_process_id *ret_id)
-{
-	struct ccp_process_id id = { 0 };
-
-	if (!holder->start_time || ccp_process_identify(holder->pid, &id, NULL) < 0 ||
-	    id.start_time != holder->start_time || !ccp_streq(id.boot, holder->boot_id))
-		return false;
-	*ret_id = id;
-	return true;
-}
-
 /* Told once: a second signal may mean more than the first. */
-static void end_worker(struct codexcp *cp, const struct ccp_worker_holder *holder)
+static void end_worker(struct codexcp *cp, struct ccp_db *db,
+		       const struct ccp_worker_holder *holder)
 {
 	struct ccp_process_id id;
 
-	if (cp->handed_over == holder->epoch || !ccp_streq(holder->role, "worker") ||
-	    !find_process(holder, &id))
+	if (cp->handed_over == holder->epoch || !ccp_streq(holder->role, "worker"))
+		return;
+	id = ccp_worker_holder_process(cp, db, holder);
+	if (ccp_process_check(&id) != CCP_PROCESS_ALIVE)
 		return;
 	cp->handed_over = holder->epoch;
 	ccp_log(CCP_LOG_INFO, "an older worker is asked to leave", "version", holder->version,
@@ -64,6 +53,6 @@ int ccp_handover_ask(struct codexcp *cp, struct codexcp_error *err)
 	if (r < 0)
 		return r;
 	if (r == 1 && !counts.active)
-		end_worker(cp, &holder);
+		end_worker(cp, db, &holder);
 	return fail_waiting(cp, &holder, counts.active, err);
 }
