@@ -104,7 +104,7 @@ int ccp_database_open(struct codexcp *cp, struct ccp_db **ret_db, struct codexcp
 	if (!cp->config)
 		return ccp_fail_copy(err, &cp->config_error);
 	r = ccp_state_check_place(cp, err);
-	return r < 0 ? r : ccp_db_open(cp->config->state_db_path, CCP_DB_EXAMINE, ret_db, err);
+	return r < 0 ? r : ccp_db_open(cp->config->state_db_path, CCP_DB_READ, ret_db, err);
 }
 
 void ccp_database_add_size(struct ccp_db *db, json_t **report)
@@ -233,9 +233,9 @@ int codexcp_database_prune(struct codexcp *cp, const struct codexcp_prune *optio
 		prune.rule.age_ms = prune.rule.journal_age_ms = options->older_than_ms;
 	if (options->keep)
 		prune.rule.operations = options->keep;
-	r = options->dry_run ? ccp_retention_count(cp->reader, wall_ms(cp), &prune.rule, &prune.pass,
-						   err)
-			     : prune_all(&prune, err);
+	r = options->dry_run
+		    ? ccp_retention_count(cp->reader, wall_ms(cp), &prune.rule, &prune.pass, err)
+		    : prune_all(&prune, err);
 	if (r < 0)
 		return r;
 	report = new_report(cp->db);
