@@ -71,6 +71,15 @@ static void wait_for_due(struct ccp_runner *runner, int64_t now)
 		ccp_timer_start(runner->due_timer, CCP_CLAMP(at - now, 1, DUE_MAX_MS));
 }
 
+/* Nothing runs. */
+static void rest(struct ccp_runner *runner)
+{
+	if (ccp_instance_is_unwanted(runner))
+		ccp_runner_stop_app_server(runner);
+	else if (runner->options.app_server_idle_ms)
+		ccp_timer_start(runner->idle_timer, runner->options.app_server_idle_ms);
+}
+
 void ccp_schedule(struct ccp_runner *runner)
 {
 	_cleanup_error_ struct codexcp_error err = { 0 };
@@ -82,8 +91,8 @@ void ccp_schedule(struct ccp_runner *runner)
 
 	if (runner->claiming || runner->adopting || runner->left)
 		return;
-	if (!runner->live && runner->options.app_server_idle_ms)
-		ccp_timer_start(runner->idle_timer, runner->options.app_server_idle_ms);
+	if (!runner->live)
+		rest(runner);
 	if ((int64_t)ccp_runner_active(runner) >= runner->options.limits.global)
 		return;
 	if ((int64_t)ccp_appserver_pending(runner->as) >= runner->options.limits.requests) {
