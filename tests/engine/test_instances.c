@@ -174,7 +174,7 @@ START_TEST(test_draining)
 	struct engine_env e;
 	struct codexcp *cp;
 	struct ccp_process_id server;
-	_cleanup_free_ char *op = env_leave_running(&e, HOLD), *next = NULL;
+	_cleanup_free_ char *op = env_leave_running(&e, HOLD);
 
 	server = env_server(&e);
 	db_exec(e.state_db, "UPDATE app_servers SET draining = 1");
