@@ -6,6 +6,8 @@
 #include "base/str.h"
 #include "domain/ceiling.h"
 #include "domain/op_machine.h"
+#include "domain/stall.h"
+#include "domain/terminals.h"
 
 static enum ccp_step step_of(const struct ccp_op *op)
 {
@@ -77,6 +79,13 @@ static void set_error(json_t **obj, const struct ccp_op *op)
 	ccp_json_set_bool(&error, "retryable", op->error_retryable);
 	ccp_json_set_time(&error, "retryAt", op->not_before);
 	ccp_json_set_new(obj, "error", error);
+}
+
+static void set_stall(json_t **obj, const struct ccp_op *op, int64_t now)
+{
+	json_auto_t *stall = ccp_stall_view(op, now);
+
+	ccp_json_set(obj, "stall", stall);
 }
 
 /* While it is polled: without what stands in `effective` as well or can wait for the end. */
@@ -180,6 +189,8 @@ static void set_next(json_t **obj, struct ccp_db *db, const struct ccp_op *op,
 		ccp_json_set_str(&state, "problem", view->worker_trouble);
 		ccp_json_set_new(obj, "workerState", state);
 	}
+	if (op->active && op->stalled_at && !op->interrupt_at)
+		action = "interrupt_turn";
 	ccp_json_set_str(obj, "nextRecommendedAction", action);
 	ccp_json_set_int(obj, "recommendedPollAfterSeconds", row->poll_seconds);
 	ccp_json_set_bool(obj, "pollRecommended", op->active);
@@ -230,6 +241,8 @@ json_t *ccp_op_view(struct ccp_db *db, const struct ccp_clock *clock, const stru
 	if (!is_brief(op, view))
 		set_requested(&obj, op);
 	set_error(&obj, op);
+	set_stall(&obj, op, ccp_clock_wall(clock));
+	ccp_terminals_view(&obj, op);
 	if (view->full)
 		set_full_only(&obj, op, ccp_clock_wall(clock));
 	if (set_turn(&obj, db, op, view, err) < 0)

@@ -22,6 +22,11 @@ enum ccp_execution_mode {
 	CCP_MODE_OBSERVE,
 };
 
+enum ccp_stalled_action {
+	CCP_STALLED_DIAGNOSE_ONLY,
+	CCP_STALLED_INTERRUPT,
+};
+
 /* Strings are owned, NULL when there is none. Paths are absolute and lexically clean. */
 struct ccp_config {
 	char *config_file; /* what was read, or NULL */
@@ -50,6 +55,8 @@ struct ccp_config {
 		max_app_server_pending_requests;
 	int64_t max_image_input_items, max_image_input_bytes;
 	int64_t worker_idle_seconds, worker_drain_seconds, app_server_idle_seconds;
+	int64_t turn_check_seconds, turn_stall_timeout_seconds;
+	int64_t stalled_turn_action; /* enum ccp_stalled_action */
 	int64_t approval_response_timeout_seconds;
 
 	json_t *warnings;    /* array of strings: unknown and dead keys, suspicious values */

@@ -165,6 +165,17 @@ static void do_garble(struct fake *f, char *args)
 	f->garble = strdup(args);
 }
 
+static void do_swallow(struct fake *f, char *args)
+{
+	free(f->swallow);
+	f->swallow = strdup(args);
+}
+
+static void do_flag(struct fake *f, char *args)
+{
+	fake_set_flag(f, args);
+}
+
 /* How soon a file that has appeared is seen. */
 #define AWAIT_MS 5
 
@@ -233,6 +244,8 @@ static const struct {
 	{ "die", do_die },
 	{ "await", do_await },
 	{ "garble", do_garble },
+	{ "swallow", do_swallow },
+	{ "flag", do_flag },
 	{ "disconnect", do_disconnect },
 };
 
