@@ -9,10 +9,11 @@
 #define EXPECTED_MAX 1024
 #define WEEK_SECONDS (7 * 24 * 60 * 60)
 
-/* In the order of enum ccp_sandbox and enum ccp_execution_mode. */
+/* In the order of enum ccp_sandbox, enum ccp_execution_mode and enum ccp_network_fs. */
 static const char *const sandboxes[] = { "read-only", "workspace-write", "danger-full-access",
 					 NULL };
 static const char *const modes[] = { "auto", "inline", "client", "worker", "observe", NULL };
+static const char *const network_fs[] = { "refuse", "allow", NULL };
 /* In the order of enum ccp_stalled_action. */
 static const char *const stalled_actions[] = { "diagnose_only", "interrupt", NULL };
 static const char *const approvals[] = { "untrusted", "on-failure",   "on-request",
@@ -54,6 +55,11 @@ const struct ccp_option ccp_options[] = {
 	       .required = true, .block = CCP_BLOCK_ALWAYS,
 	       .example = "/home/me/.local/state/codex-control-plane-mcp/codex-mcp-state.sqlite3",
 	       .doc = "the state database; logs and sockets stand in the same directory"),
+	OPTION(ENUM, network_file_system, .key = "network_file_system",
+	       .env = { "CODEX_MCP_NETWORK_FILE_SYSTEM" }, .def = "refuse", .choices = network_fs,
+	       .doc = "whether the state database may stand on NFS, SMB and the like: its locks "
+		      "and its write-ahead log need one machine; `allow` only where no other "
+		      "machine ever opens it"),
 	OPTION(VARIABLES, app_server_env, .key = "app_server_env",
 	       .example = "{\"HTTPS_PROXY\": \"http://proxy.example:8080\"}",
 	       .doc = "added to the environment of codex app-server; in the file only"),
@@ -101,8 +107,8 @@ const struct ccp_option ccp_options[] = {
 	LIMIT(max_active_turns_per_thread, "MAX_ACTIVE_TURNS_PER_THREAD", 1, 64, "1",
 	      .doc = "turns that run at the same time in one thread"),
 	LIMIT(max_active_write_turns_per_project, "MAX_ACTIVE_WRITE_TURNS_PER_PROJECT", 1, 64, "1",
-	      .doc = "turns that may write and run at the same time in one project; not "
-		     "in effect yet"),
+	      .doc = "turns that may write, name no `resource_keys` and run at the same time in "
+		     "one project; those with keys and those without keep each other out"),
 	LIMIT(max_app_server_pending_requests, "MAX_APP_SERVER_PENDING_REQUESTS", 1, 256, "8",
 	      .doc = "requests to codex app-server that are not answered yet"),
 	LIMIT(max_image_input_items, "MAX_IMAGE_INPUT_ITEMS", 0, 100, "10",

@@ -74,10 +74,11 @@ static int find_worker(struct codexcp *cp, const char *given, struct codexcp_err
 
 static enum codexcp_mode mode_of(const struct codexcp *cp, enum codexcp_mode asked)
 {
+	/* A front end that shares its configuration with a worker is none itself. */
 	static const enum codexcp_mode modes[] = {
-		[CCP_MODE_AUTO] = CODEXCP_MODE_AUTO,       [CCP_MODE_INLINE] = CODEXCP_MODE_INLINE,
-		[CCP_MODE_CLIENT] = CODEXCP_MODE_CLIENT,   [CCP_MODE_WORKER] = CODEXCP_MODE_WORKER,
-		[CCP_MODE_OBSERVE] = CODEXCP_MODE_OBSERVE,
+		[CCP_MODE_AUTO] = CODEXCP_MODE_AUTO,      [CCP_MODE_INLINE] = CODEXCP_MODE_INLINE,
+		[CCP_MODE_CLIENT] = CODEXCP_MODE_CLIENT,  [CCP_MODE_WORKER] = CODEXCP_MODE_CLIENT,
+		[CCP_MODE_OBSERVE] = CODEXCP_MODE_CLIENT,
 	};
 
 	if (asked != CODEXCP_MODE_CONFIGURED)
@@ -131,6 +132,7 @@ static int set_up(struct codexcp *cp, const struct codexcp_options *options,
 	cp->mode = mode_of(cp, options->mode);
 	cp->ready = options->ready;
 	cp->ready_data = options->ready_data;
+	cp->stay = options->stay;
 	if (is_worker(cp))
 		return 0;
 	r = ccp_timer_new(cp->loop, on_wake_timer, cp, &cp->wake_timer, err);
@@ -297,6 +299,17 @@ bool ccp_context_worker_alive(struct codexcp *cp)
 	return cp->engine || (cp->starter && ccp_starter_connected(cp->starter));
 }
 
+const char *ccp_context_mode_name(const struct codexcp *cp)
+{
+	static const char *const names[] = {
+		[CODEXCP_MODE_CONFIGURED] = "auto", [CODEXCP_MODE_AUTO] = "auto",
+		[CODEXCP_MODE_INLINE] = "inline",   [CODEXCP_MODE_CLIENT] = "client",
+		[CODEXCP_MODE_WORKER] = "worker",   [CODEXCP_MODE_OBSERVE] = "observe",
+	};
+
+	return names[cp->mode];
+}
+
 struct ccp_limits ccp_context_limits(const struct codexcp *cp)
 {
 	const struct ccp_config *config = cp->config;
@@ -306,6 +319,7 @@ struct ccp_limits ccp_context_limits(const struct codexcp *cp)
 		.project = config->max_active_turns_per_project,
 		.agent = config->max_active_turns_per_agent,
 		.thread = config->max_active_turns_per_thread,
+		.write = config->max_active_write_turns_per_project,
 		.requests = config->max_app_server_pending_requests,
 	};
 }

@@ -29,6 +29,7 @@ struct codexcp {
 	 * cannot write. */
 	struct ccp_db *db, *reader;
 	struct ccp_txq *txq;
+	int64_t handed_over;  /* epoch of the older worker that was asked to leave */
 	int64_t seen_version; /* of the reader, when somebody was woken last */
 
 	struct ccp_call *calls;
@@ -38,6 +39,7 @@ struct codexcp {
 
 	struct ccp_starter *starter; /* front ends: finds or starts the worker */
 	struct ccp_engine *engine;   /* workers and inline contexts */
+	bool stay;                   /* a worker that does not leave when it is idle */
 	void (*ready)(void *data);   /* of a worker */
 	void *ready_data;
 	bool stopped;
@@ -47,9 +49,12 @@ struct codexcp {
 /* Below the state directory: the doorbell, and where app-server works. */
 #define CCP_STATE_RUN_DIR "run"
 #define CCP_STATE_LOG_DIR "log"
+#define CCP_STATE_LOG     CCP_STATE_LOG_DIR "/worker.log"
 
 /* service/state.c: the state directory is made, and refused when others could read or write it. */
 int ccp_state_prepare(struct codexcp *cp, struct codexcp_error *err);
+/* The directory as it is: 1 it can be used, 0 it is not there. */
+int ccp_state_check_place(const struct codexcp *cp, struct codexcp_error *err);
 /* Prepared, and the database open for writing. CODEXCP_E_STATE_BUSY: try again soon. */
 int ccp_state_open(struct codexcp *cp, struct codexcp_error *err);
 /* The connection for reading: 1, or 0 when there is no database yet. */
@@ -73,6 +78,9 @@ void ccp_context_need_worker(struct codexcp *cp);
 /* Why no worker can be had, or NULL. Borrowed until the next call. */
 const char *ccp_context_trouble(struct codexcp *cp);
 bool ccp_context_worker_alive(struct codexcp *cp);
+
+/* "auto", "inline", ... */
+const char *ccp_context_mode_name(const struct codexcp *cp);
 
 /* Of the configuration, and of where the state lies; a new reference, NULL when memory ran out. */
 json_t *ccp_context_warnings(const struct codexcp *cp, const struct ccp_roots *allowed);

@@ -49,9 +49,12 @@ int ccp_report_init(struct ccp_engine *engine, struct codexcp_error *err);
 /* Writes the row soon; losing one report is no harm. */
 void ccp_report(struct ccp_engine *engine);
 void ccp_report_app_server(struct ccp_engine *engine, const struct codexcp_error *why);
+void ccp_report_crowded(struct ccp_engine *engine, bool crowded);
 void ccp_report_stopped(struct ccp_engine *engine);
 
 /* engine.c */
 void ccp_engine_check_idle(struct ccp_engine *engine);
+/* A newer program wants to be the worker. */
+void ccp_engine_hand_over(struct ccp_engine *engine);
 /* Another worker has answered: this one is not needed. */
 void ccp_engine_not_needed(struct ccp_engine *engine);

@@ -82,6 +82,19 @@
 	INT(started_at)                                                                            \
 	INT(completed_at)
 
+/* What decides who is next: read of each that may be. */
+#define CCP_OP_QUEUE_COLUMNS(TEXT, INT)                                                            \
+	TEXT(id)                                                                                   \
+	TEXT(agent_id)                                                                             \
+	TEXT(project_path)                                                                         \
+	TEXT(thread_id)                                                                            \
+	TEXT(sandbox)                                                                              \
+	TEXT(sandbox_ceiling)                                                                      \
+	TEXT(effective_sandbox)                                                                    \
+	TEXT(resource_keys)                                                                        \
+	INT(priority)                                                                              \
+	INT(created_at)
+
 #define CCP_TURN_COLUMNS(TEXT, INT)                                                                \
 	TEXT(thread_id)                                                                            \
 	TEXT(turn_id)                                                                              \
@@ -135,6 +148,15 @@
 	TEXT(details)    /* JSON: what only the worker itself knows */                             \
 	TEXT(last_error) /* why app-server cannot be started, or what went wrong last */
 
+/* Of the workers table, for a program that meets an older schema: version 1 has them all. */
+#define CCP_HOLDER_COLUMNS(TEXT, INT)                                                              \
+	TEXT(role)                                                                                 \
+	INT(epoch)                                                                                 \
+	INT(pid)                                                                                   \
+	INT(start_time)                                                                            \
+	TEXT(boot_id)                                                                              \
+	TEXT(version)
+
 #define CCP_INSTANCE_COLUMNS(TEXT, INT)                                                            \
 	TEXT(id)                                                                                   \
 	INT(pid)                                                                                   \
@@ -153,11 +175,12 @@
 #define CCP_COMMAND_COLUMNS(TEXT, INT)                                                             \
 	TEXT(id)                                                                                   \
 	TEXT(kind)   /* interrupt, ... */                                                          \
-	TEXT(status) /* queued, running, completed, failed */                                      \
+	TEXT(status) /* queued, running, completed, failed, timed_out */                           \
 	TEXT(op_id)                                                                                \
-	TEXT(args)   /* JSON object */                                                             \
-	TEXT(result) /* JSON object, or NULL */                                                    \
-	TEXT(error)  /* JSON as ccp_error_json() makes it, or NULL */                              \
+	TEXT(args)    /* JSON object */                                                            \
+	TEXT(result)  /* JSON object, or NULL */                                                   \
+	TEXT(error)   /* JSON as ccp_error_json() makes it, or NULL */                             \
+	INT(deadline) /* is not begun later than this; 0: whenever */                              \
 	INT(created_at)                                                                            \
 	INT(updated_at)                                                                            \
 	INT(completed_at)

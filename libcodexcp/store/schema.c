@@ -190,10 +190,15 @@ static const char version_2[] =
 "ALTER TABLE operations ADD COLUMN stalled_at INTEGER NOT NULL DEFAULT 0;"
 "ALTER TABLE operations ADD COLUMN stall_evidence TEXT;"
 "CREATE INDEX op_ended ON operations(completed_at) WHERE active = 0;"
+"CREATE INDEX op_lane ON operations("
+" quote(agent_id) || ' ' || quote(project_path) || ' ' || quote(sandbox) || (resource_keys IS NULL),"
+" created_at - priority * 600000, seq) WHERE active = 1 AND phase = 'queued';"
+"CREATE INDEX op_agent ON operations(agent_id, started_at) WHERE started_at > 0;"
 "ALTER TABLE app_servers ADD COLUMN transport TEXT;"
 "ALTER TABLE app_servers ADD COLUMN draining INTEGER NOT NULL DEFAULT 0;"
 "CREATE INDEX app_server_open ON app_servers(ended_at) WHERE ended_at = 0;"
-"ALTER TABLE workers ADD COLUMN details TEXT;";
+"ALTER TABLE workers ADD COLUMN details TEXT;"
+"ALTER TABLE commands ADD COLUMN deadline INTEGER NOT NULL DEFAULT 0;";
 /* clang-format on */
 
 const struct ccp_migration ccp_migrations[] = {

@@ -1,0 +1,58 @@
+#include "service/handover.h"
+
+#include <signal.h>
+
+#include "base/json.h"
+#include "base/log.h"
+#include "base/str.h"
+#include "service/worker_info.h"
+
+static int fail_waiting(const struct codexcp *cp, const struct ccp_worker_holder *holder,
+			int64_t active, struct codexcp_error *err)
+{
+	ccp_fail(err, CODEXCP_E_STATE_BUSY,
+		 "%s is served by an older version (%s), which still works on %d operations; it "
+		 "hands over when they have ended",
+		 cp->config->state_db_path, holder->version ? holder->version : "unknown",
+		 (int)active);
+	ccp_error_add_str(err, "path", cp->config->state_db_path);
+	ccp_error_add_str(err, "reason", "older_worker");
+	ccp_error_add_str(err, "workerVersion", holder->version);
+	ccp_error_add(err, "activeOperations", json_integer(active));
+	return CODEXCP_E_STATE_BUSY;
+}
+
+/* Told once: a second signal may mean more than the first. */
+static void end_worker(struct codexcp *cp, struct ccp_db *db,
+		       const struct ccp_worker_holder *holder)
+{
+	struct ccp_process_id id;
+
+	if (cp->handed_over == holder->epoch || !ccp_streq(holder->role, "worker"))
+		return;
+	id = ccp_worker_holder_process(cp, db, holder);
+	if (ccp_process_check(&id) != CCP_PROCESS_ALIVE)
+		return;
+	cp->handed_over = holder->epoch;
+	ccp_log(CCP_LOG_INFO, "an older worker is asked to leave", "version", holder->version,
+		NULL);
+	ccp_process_signal(&id, SIGTERM);
+}
+
+int ccp_handover_ask(struct codexcp *cp, struct codexcp_error *err)
+{
+	_cleanup_(ccp_db_closep) struct ccp_db *db = NULL;
+	_cleanup_(ccp_worker_holder_done) struct ccp_worker_holder holder = { 0 };
+	struct ccp_op_counts counts = { 0 };
+	int r = ccp_db_open(cp->config->state_db_path, CCP_DB_EXAMINE, &db, err);
+
+	if (r == 0)
+		r = ccp_op_count(db, &counts, err);
+	if (r == 0)
+		r = ccp_worker_holder(db, &holder, err);
+	if (r < 0)
+		return r;
+	if (r == 1 && !counts.active)
+		end_worker(cp, db, &holder);
+	return fail_waiting(cp, &holder, counts.active, err);
+}
