@@ -90,6 +90,12 @@ void ccp_turn_ended(struct ccp_live *live, const char *turn_id, const char *stat
 		.instance = ccp_appserver_info(live->runner->as)->instance
 	};
 	enum ccp_op_event event = end_event(status);
+	_cleanup_free_ char *terminals = NULL;
+
+	if (event == CCP_OP_TURN_INTERRUPTED && ccp_terminals_hold(live, turn_id, keep))
+		return;
+	(void)ccp_strdup_opt(ccp_terminals_told(live), &terminals);
+	change.terminals = terminals;
 
 	if (event == CCP_OP_TURN_FAILED)
 		change.error_class = ccp_codex_turn_error(codex_error, &error);
@@ -124,6 +130,13 @@ void ccp_turn_known(struct ccp_live *live)
 	turn_completed(live, &event);
 }
 
+static void check_soon(struct ccp_live *live, const struct codexcp_error *why)
+{
+	/* Garbage that does not end must not put the look off for ever. */
+	if (!live->timer || !ccp_timer_active(live->timer))
+		ccp_look_up_later(live, CHECK_MS);
+}
+
 static void on_notification(const char *method, json_t *params, void *data)
 {
 	struct ccp_runner *runner = data;
@@ -136,8 +149,13 @@ static void on_notification(const char *method, json_t *params, void *data)
 		return;
 	/* Another turn of the thread (a continuation that Codex began, somebody else's) is not
 	 * ours. */
-	if (event.turn_id && live->op.turn_id && !ccp_turn_id_is(live->op.turn_id, event.turn_id))
+	if (event.turn_id && live->op.turn_id && !ccp_turn_id_is(live->op.turn_id, event.turn_id)) {
+		/* A thread runs one turn at a time: was the end of ours missed? */
+		if (event.kind == CCP_EVENT_TURN_STARTED)
+			check_soon(live, NULL);
 		return;
+	}
+	ccp_watch_heard(live, &event);
 	if (event.kind == CCP_EVENT_TURN_COMPLETED && !live->op.turn_id) {
 		keep_end(live, params);
 		return;
@@ -284,13 +302,6 @@ static void on_gone(const struct codexcp_error *why, void *data)
 	}
 	ccp_timer_start(runner->start_timer, START_PAUSE_MS);
 	each_live(runner, app_server_gone, why);
-}
-
-static void check_soon(struct ccp_live *live, const struct codexcp_error *why)
-{
-	/* Garbage that does not end must not put the look off for ever. */
-	if (!live->timer || !ccp_timer_active(live->timer))
-		ccp_look_up_later(live, CHECK_MS);
 }
 
 /* It may have been the end of a turn: what it said is not kept, and the turns are looked at. */

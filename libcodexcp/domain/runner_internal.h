@@ -1,7 +1,8 @@
 /*
  * What the files of the runner share: runner.c (life, rows), runner_events.c (what app-server
  * says), runner_send.c (requests to Codex and their answers), runner_lookup.c (what happened to a
- * lost turn), runner_schedule.c (who is next).
+ * lost turn), runner_watch.c (turns without news), runner_terminals.c (what an interrupted turn
+ * leaves running), runner_schedule.c (who is next).
  */
 #pragma once
 
@@ -9,6 +10,16 @@
 #include "domain/op_apply.h"
 #include "domain/runner.h"
 #include "domain/turn_track.h"
+
+/* A running turn between two pieces of news. */
+struct ccp_watch {
+	int64_t quiet_ms; /* counted by a timer: it stands still while the machine sleeps */
+	int64_t look_ms;  /* quiet for this long, the turn is looked at */
+	int looks;        /* that found nothing */
+	bool looking;
+	bool stalled; /* as told to the row */
+	json_t *work; /* ids of the turn's items in progress that are not the model's */
+};
 
 /* An operation between queue and end. */
 struct ccp_live {
@@ -20,6 +31,9 @@ struct ccp_live {
 	unsigned connection;     /* on which turn/start was sent; 0: by an earlier worker */
 	/* turn/completed of a turn that may be ours: its id is not known yet */
 	json_t *early_end;
+	struct ccp_watch watch;
+	bool interrupting;       /* turn/interrupt was sent */
+	struct ccp_sweep *sweep; /* of what the interrupted turn leaves running, or NULL */
 	struct ccp_live *next, *prev;
 };
 
@@ -46,7 +60,8 @@ struct ccp_runner {
 	struct ccp_runner_events events;
 	void *data;
 	struct ccp_appserver *as;
-	struct ccp_timer *flush_timer, *due_timer, *idle_timer, *start_timer, *leave_timer;
+	struct ccp_timer *flush_timer, *due_timer, *idle_timer, *start_timer, *leave_timer,
+		*watch_timer;
 	struct ccp_live *live;
 	struct ccp_send *sends;
 	bool claiming;
@@ -141,6 +156,26 @@ void ccp_instance_kill(const struct ccp_runner *runner, const char *instance);
 /* runner_lookup.c: for a lost turn its fate, for a running one whether it has ended unseen */
 void ccp_look_up(struct ccp_live *live);
 void ccp_look_up_later(struct ccp_live *live, int64_t delay_ms);
+
+/* runner_watch.c: turns without news */
+int ccp_watch_init(struct ccp_runner *runner, struct codexcp_error *err);
+/* From when it is live. */
+void ccp_watch_begin(struct ccp_live *live);
+void ccp_watch_done(struct ccp_live *live);
+/* There is news of it. */
+void ccp_watch_heard(struct ccp_live *live, const struct ccp_event *event);
+
+/* runner_terminals.c: the commands of a turn that is interrupted */
+/* Before it is. */
+void ccp_terminals_list(struct ccp_live *live);
+/* When it was: true, the end has to wait until they have ended; it is told again then. */
+bool ccp_terminals_hold(struct ccp_live *live, const char *turn_id, json_t *keep);
+/* What is to be told about them, or NULL; borrowed. */
+const char *ccp_terminals_told(const struct ccp_live *live);
+void ccp_terminals_done(struct ccp_live *live);
+/* Of an answer to thread/backgroundTerminals/list those that the operation's turn began; a new
+ * reference or NULL. */
+json_t *ccp_terminals_own(const struct ccp_live *live, const json_t *result);
 
 /* runner_schedule.c */
 void ccp_schedule(struct ccp_runner *runner);

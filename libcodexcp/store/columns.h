@@ -67,6 +67,8 @@
 	TEXT(continued_turn)   /* the one that the present turn goes on from */                    \
 	INT(quota_waits)       /* times it waited for the account's limit */                       \
 	TEXT(terminals)        /* JSON: background terminals an interrupt found, ended, left */    \
+	INT(stalled_at)        /* its turn has told nothing since then; 0: it is not stalled */    \
+	TEXT(stall_evidence)   /* what app-server says to that */                                  \
 	TEXT(effective_sandbox)                                                                    \
 	TEXT(effective_approval)                                                                   \
 	TEXT(effective_model)                                                                      \

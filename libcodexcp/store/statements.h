@@ -152,6 +152,8 @@
 	  "0 FROM journal WHERE op_id = ? ORDER BY id DESC LIMIT ?")                               \
 	X(JOURNAL_COUNT_OPERATION,                                                                 \
 	  "SELECT count(*), max(at) FROM journal WHERE op_id = ? AND progress = 1")                \
+	X(JOURNAL_ITEM_OF_OTHER,                                                                   \
+	  "SELECT 1 FROM journal WHERE thread_id = ?1 AND turn_id <> ?2 AND item_id = ?3 LIMIT 1") \
 	X(JOURNAL_COUNT_TURN,                                                                      \
 	  "SELECT count(*), max(at) FROM journal "                                                 \
 	  "WHERE thread_id = ? AND turn_id = ? AND progress = 1")                                  \

@@ -173,6 +173,17 @@ static void do_garble(struct fake *f, char *args)
 	f->garble = strdup(args);
 }
 
+static void do_swallow(struct fake *f, char *args)
+{
+	free(f->swallow);
+	f->swallow = strdup(args);
+}
+
+static void do_flag(struct fake *f, char *args)
+{
+	fake_set_flag(f, args);
+}
+
 /* How soon a file that has appeared is seen. */
 #define AWAIT_MS 5
 
@@ -223,16 +234,28 @@ static const struct {
 	const char *name;
 	void (*run)(struct fake *f, char *args);
 } commands[] = {
-	{ "expect", do_expect },   { "expect-answer", do_expect_answer },
-	{ "default", do_default }, { "reply", do_reply },
-	{ "error", do_error },     { "overload", do_overload },
-	{ "notify", do_notify },   { "request", do_request },
-	{ "finish", do_finish },   { "say", do_say },
-	{ "delay", do_delay },     { "garbage", do_garbage },
-	{ "long", do_long },       { "stderr", do_stderr },
-	{ "term", do_term },       { "hang", do_hang },
-	{ "die", do_die },         { "await", do_await },
-	{ "garble", do_garble },   { "disconnect", do_disconnect },
+	{ "expect", do_expect },
+	{ "expect-answer", do_expect_answer },
+	{ "default", do_default },
+	{ "reply", do_reply },
+	{ "error", do_error },
+	{ "overload", do_overload },
+	{ "notify", do_notify },
+	{ "request", do_request },
+	{ "finish", do_finish },
+	{ "say", do_say },
+	{ "delay", do_delay },
+	{ "garbage", do_garbage },
+	{ "long", do_long },
+	{ "stderr", do_stderr },
+	{ "term", do_term },
+	{ "hang", do_hang },
+	{ "die", do_die },
+	{ "await", do_await },
+	{ "garble", do_garble },
+	{ "swallow", do_swallow },
+	{ "flag", do_flag },
+	{ "disconnect", do_disconnect },
 };
 
 static void run_line(struct fake *f, char *line)
