@@ -78,6 +78,8 @@ static int check_older(struct ccp_db *db, enum ccp_db_mode mode, int64_t version
 		return migrate(db, err);
 	if (mode == CCP_DB_EXAMINE && version > 0)
 		return 0;
+	if (mode == CCP_DB_READ && version > 0)
+		return ccp_db_view_older(db, err);
 	if (version == 0)
 		return ccp_db_fail_state(db->path, "missing", err,
 					 "it has no schema yet; the first task makes it");
