@@ -85,7 +85,6 @@ void ccp_report_app_server(struct ccp_engine *engine, const struct codexcp_error
 
 void ccp_report_crowded(struct ccp_engine *engine, bool crowded)
 {
-	const struct ccp_appserver *as = ccp_runner_app_server(engine->runner);
 	const char *said = engine->row.details;
 	_cleanup_free_ char *text = NULL;
 	json_auto_t *json = NULL;
@@ -93,7 +92,6 @@ void ccp_report_crowded(struct ccp_engine *engine, bool crowded)
 	if (!said || ccp_json_parse(said, strlen(said), 0, &json, NULL) < 0)
 		json = json_object();
 	ccp_json_set_bool(&json, CCP_WORKER_CROWDED, crowded);
-	ccp_json_set_int(&json, "pendingRequests", (int64_t)ccp_appserver_pending(as));
 	text = json ? ccp_json_dump(json, NULL) : NULL;
 	if (text)
 		(void)ccp_row_set(&engine->row.details, text, NULL);
