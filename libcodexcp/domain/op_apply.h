@@ -25,6 +25,10 @@ struct ccp_op_change {
 	const char *effective_sandbox, *effective_approval, *effective_model, *effective_effort;
 	const struct codexcp_error *error;
 	const char *error_class;
+	int64_t stalled_at; /* of STALLED, with why */
+	const char *stall_evidence;
+	const char *interrupt_reason; /* of INTERRUPT: who wants it; NULL: a caller */
+	const char *terminals;        /* of the end of a turn that was interrupted */
 	/* Replaces the queued reason of the machine (a finer one). */
 	const char *queued_reason;
 };

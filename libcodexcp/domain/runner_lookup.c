@@ -126,6 +126,18 @@ static void outcome_not_told(struct ccp_live *live)
 	ccp_runner_apply(live->runner, live->op.id, CCP_OP_REFUSED, &change, NULL);
 }
 
+/* At the end of a turn its own process calls it interrupted for a moment, before it is completed (6
+ * of 40, measured): a living process has to say it twice. */
+static bool is_cut_at_first_sight(struct ccp_live *live, const struct ccp_turn *turn)
+{
+	bool cut = ccp_streq(turn->status, "interrupted") &&
+		   ccp_instance_fate(live->runner, live->op.instance) == CCP_INSTANCE_PRESENT;
+	bool first = cut && !live->seen_cut;
+
+	live->seen_cut = cut;
+	return first;
+}
+
 static void found(struct ccp_live *live, const struct ccp_turn *turn, json_t *keep)
 {
 	const struct ccp_appserver_info *info = ccp_appserver_info(live->runner->as);
@@ -138,6 +150,10 @@ static void found(struct ccp_live *live, const struct ccp_turn *turn, json_t *ke
 
 	if (!in_progress && !ccp_codex_has(&info->version, CCP_CODEX_TURN_OUTCOMES)) {
 		outcome_not_told(live);
+		return;
+	}
+	if (is_cut_at_first_sight(live, turn)) {
+		ccp_look_up_later(live, 0);
 		return;
 	}
 	/* What it said while nobody listened is in the history. */
@@ -228,11 +244,12 @@ static void check(struct ccp_live *live, json_t *result, const struct codexcp_er
 	/* The death of the process is told by its own event. */
 	if (err && ccp_codex_problem(err) == CCP_PROBLEM_GONE)
 		return;
-	if (err || ccp_thread_answer_parse(result, &answer, NULL) < 0 ||
-	    !find_turn(live, answer.turns, &turn))
-		ccp_look_up_later(live, 0);
-	else
+	if (!err && ccp_thread_answer_parse(result, &answer, NULL) == 0 &&
+	    find_turn(live, answer.turns, &turn))
 		found(live, &turn, result);
+	else if (++live->looks < REFUSED_LOOKS)
+		ccp_look_up_later(live, 0);
+	/* else it is looked at again when it has been quiet for long: runner_watch.c */
 }
 
 static void on_resumed(json_t *result, const struct codexcp_error *err, void *data)

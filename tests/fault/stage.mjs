@@ -94,10 +94,10 @@ export class Stage extends LiveEnv {
     writeFileSync(join(this.orders, 'trace'), '');
   }
 
-  // The points that were passed, in order.
+  // The points that were passed, in order, as often as they were; from trace() on.
   passed() {
     const lines = readFileSync(join(this.orders, 'trace'), 'utf8').trim().split('\n').filter(Boolean);
-    return [...new Set(lines.map((line) => line.split(' ')[1]))];
+    return lines.map((line) => line.split(' ')[1]);
   }
 
   // Front ends
