@@ -1,5 +1,5 @@
 /*
- * The worker as a unit of systemd's user manager: its file. What is escaped how is systemd's syntax.
+ * The worker as a unit of systemd's user manager: its file.
  */
 #pragma once
 
@@ -14,7 +14,7 @@ struct unit {
 	char *found; /* what is in it; NULL: there is none */
 };
 
-/* Where it stands, and what stands there. CODEXCP_E_CONFIG_INVALID when there is no place for it. */
+/* Where it stands, and what stands there. CODEXCP_E_CONFIG_INVALID: there is no place for it. */
 int unit_init(struct unit *unit, const struct admin_setup *setup, struct codexcp_error *err);
 /* What belongs there. CODEXCP_E_CONFIG_INVALID when there is no server. */
 int unit_compose(struct unit *unit, const struct admin_setup *setup, struct codexcp_error *err);

@@ -178,8 +178,12 @@ const noAnalyze = spawnSync('systemd-analyze', ['--version']).status === 0 ? fal
 test('systemd understands the unit', { skip: noAnalyze }, async () => {
   const odd = place.makeDir('100% "odd" \\dir $x');
   await unit('enable', ['--no-start', '--projects-root', odd]);
-  const { stderr } = spawnSync('systemd-analyze', ['--user', 'verify', unitFile()], { encoding: 'utf8', env: place.variables });
-  assert.deepEqual(stderr.split('\n').filter((line) => line.includes(UNIT)), []);
+  const env = { ...place.variables, XDG_RUNTIME_DIR: place.makeDir('runtime') };
+  const complaints = () => spawnSync('systemd-analyze', ['--user', 'verify', unitFile()], { encoding: 'utf8', env })
+    .stderr.split('\n').filter((line) => line.includes(UNIT));
+  assert.deepEqual(complaints(), []);
+  writeFileSync(unitFile(), readFileSync(unitFile(), 'utf8').replace('on-failure', 'sometimes'));
+  assert.match(complaints().join(), /sometimes/);
 });
 
 test('a unit of somebody else is left as it is', async () => {
