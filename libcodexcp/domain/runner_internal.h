@@ -52,6 +52,8 @@ struct ccp_runner {
 	bool claiming;
 	bool adopting; /* operations of an earlier worker do not have their slots back yet */
 	bool stopping; /* app-server ends because we asked it to */
+	int64_t crowded_since; /* boot clock: too many requests are unanswered; 0: no */
+	bool crowded_told;
 	/* Only the connection was lost: what is attached to again, and how often that was tried. */
 	struct ccp_known_instance lost;
 	int reconnects;

@@ -319,6 +319,7 @@ struct ccp_limits ccp_context_limits(const struct codexcp *cp)
 		.project = config->max_active_turns_per_project,
 		.agent = config->max_active_turns_per_agent,
 		.thread = config->max_active_turns_per_thread,
+		.write = config->max_active_write_turns_per_project,
 		.requests = config->max_app_server_pending_requests,
 	};
 }
