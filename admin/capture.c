@@ -100,7 +100,7 @@ int capture_line(const char *const *argv, const char *const *environment, int64_
 	int r = capture_run(argv, environment, timeout_ms, &line, err);
 
 	if (r == 0 && !line)
-		r = ccp_fail(err, CODEXCP_E_INTERNAL, "%s says nothing", argv[0]);
+		r = ccp_fail(err, CODEXCP_E_INTERNAL, "%s has failed: it says nothing", argv[0]);
 	if (r == 0)
 		*ret_line = line;
 	return r;
