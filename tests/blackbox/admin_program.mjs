@@ -52,10 +52,11 @@ export class Place {
     return join(this.home, '.local', 'state', 'codex-control-plane-mcp', 'codex-mcp-state.sqlite3');
   }
 
-  // The server is the built one; `server: null` leaves it to be found. A command may be two words.
-  admin([command, ...args], { cwd = this.projects, variables = {}, server: path = server } = {}) {
+  // The server is the built one; `server: null` leaves it to be found.
+  admin([command, ...rest], { cwd = this.projects, variables = {}, server: path = server } = {}) {
+    const words = ['db', 'worker'].includes(command) ? [command, rest[0]] : [command];
     const where = path && command !== 'reference' ? ['--server', path] : [];
-    return run(admin, [...command.split(' '), ...where, ...args], { cwd, env: { ...this.variables, ...variables } });
+    return run(admin, [...words, ...where, ...rest.slice(words.length - 1)], { cwd, env: { ...this.variables, ...variables } });
   }
 
   remove() {

@@ -110,7 +110,7 @@ function systemctl(body = '') {
   return { PATH: `${dirname(path)}:/usr/bin:/bin` };
 }
 
-const unit = (command, args = [], options = {}) => place.admin([`worker ${command}`, ...args], options);
+const unit = (command, args = [], options = {}) => place.admin(['worker', command, ...args], options);
 const steps = ({ json }) => json.steps.map(({ name, ok }) => `${name} ${ok}`);
 
 test('enable writes the unit and has it started', async () => {
