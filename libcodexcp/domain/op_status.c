@@ -62,6 +62,15 @@ static const char *queued_reason(struct ccp_db *db, const struct ccp_op *op,
 					      : CCP_QUEUED_WORKER);
 }
 
+/* While the account's limit holds, nothing else is why. */
+static struct ccp_op_quota account_of(struct ccp_db *db)
+{
+	struct ccp_op_quota quota = { 0 };
+
+	(void)ccp_op_quota(db, &quota, NULL);
+	return quota;
+}
+
 /* The operation */
 
 static void set_error(json_t **obj, const struct ccp_op *op)
@@ -75,7 +84,8 @@ static void set_error(json_t **obj, const struct ccp_op *op)
 	ccp_json_set_str(&error, "message", op->error_message);
 	ccp_json_set_str(&error, "class", op->error_class);
 	ccp_json_set_bool(&error, "retryable", op->error_retryable);
-	ccp_json_set_time(&error, "retryAt", op->not_before);
+	ccp_json_set_time(&error, "retryAt",
+			  op->not_before || op->active ? op->not_before : op->quota_resets_at);
 	ccp_json_set_new(obj, "error", error);
 }
 
@@ -160,6 +170,67 @@ static void set_full_only(json_t **obj, const struct ccp_op *op, int64_t now)
 	set_slot_state(obj, op);
 }
 
+/* Why it waits, and until when as far as is known; returns what is to be done about it. */
+static const char *set_queued(json_t **obj, struct ccp_db *db, const struct ccp_op *op,
+			      const struct ccp_view *view)
+{
+	struct ccp_op_quota quota = account_of(db);
+	bool held = view->worker_alive && (quota.waiting || quota.trying);
+	const char *reason = held ? ccp_queued_reason_name(CCP_QUEUED_QUOTA)
+				  : queued_reason(db, op, view);
+
+	ccp_json_set_str(obj, "queuedReason", reason);
+	ccp_json_set_time(obj, "nextAttemptAt",
+			  held ? CCP_MAX(op->not_before, quota.until) : op->not_before);
+	return ccp_queued_reason_action(reason);
+}
+
+static void set_quota(json_t **obj, struct ccp_db *db, const struct ccp_op *op)
+{
+	json_t *quota;
+
+	ccp_json_set_time(obj, "nextAttemptAt", CCP_MAX(op->not_before, account_of(db).until));
+	if (!op->quota_resets_at)
+		return;
+	quota = json_object();
+	ccp_json_set_time(&quota, "resetsAt", op->quota_resets_at);
+	if (op->quota_window)
+		ccp_json_set_int(&quota, "windowMinutes", op->quota_window);
+	ccp_json_set_new(obj, "quota", quota);
+}
+
+/* Turns before the present one. */
+static void set_continuations(json_t **obj, const struct ccp_op *op, const struct ccp_view *view)
+{
+	if (op->continuations || op->quota_waits)
+		ccp_json_set_str(obj, "continuedTurnId", op->continued_turn);
+	if (op->continuations)
+		ccp_json_set_int(obj, "continuations", op->continuations);
+	if (op->quota_waits)
+		ccp_json_set_int(obj, "quotaWaits", op->quota_waits);
+	if (view->full && op->on_interruption) {
+		ccp_json_set_str(obj, "onInterruption", op->on_interruption);
+		ccp_json_set_int(obj, "maxContinuations", op->max_continuations);
+	}
+}
+
+/* What somebody has to do whom no program can relieve of it. */
+static void set_advice(json_t **obj, const struct ccp_op *op)
+{
+	_cleanup_free_ char *advice = NULL;
+
+	if (op->active)
+		return;
+	if (step_of(op) == CCP_STEP_IS_UNKNOWN)
+		advice = ccp_asprintf(
+			"Codex's history of the thread has no trace of the end of the turn, so it "
+			"may have run or not. Look at thread %s and at what the task was to "
+			"change; if the work is missing, submit it again with a new "
+			"client_request_id.",
+			op->thread_id ? op->thread_id : "(none)");
+	ccp_json_set_str(obj, "advice", advice);
+}
+
 static void set_next(json_t **obj, struct ccp_db *db, const struct ccp_op *op,
 		     const struct ccp_view *view)
 {
@@ -167,13 +238,13 @@ static void set_next(json_t **obj, struct ccp_db *db, const struct ccp_op *op,
 	const char *action = row->action;
 
 	if (ccp_streq(op->phase, "queued")) {
-		const char *reason = queued_reason(db, op, view),
-			   *other = ccp_queued_reason_action(reason);
+		const char *other = set_queued(obj, db, op, view);
 
-		ccp_json_set_str(obj, "queuedReason", reason);
-		ccp_json_set_time(obj, "nextAttemptAt", op->not_before);
 		action = other ? other : action;
+	} else if (ccp_streq(op->phase, "waiting_for_quota")) {
+		set_quota(obj, db, op);
 	}
+	set_advice(obj, op);
 	if (op->active && view->worker_trouble) {
 		json_t *state = json_object();
 
@@ -226,6 +297,7 @@ json_t *ccp_op_view(struct ccp_db *db, const struct ccp_clock *clock, const stru
 	ccp_json_set_time(&obj, "completedAt", op->completed_at);
 	ccp_json_set_time(&obj, "interruptRequestedAt", op->interrupt_at);
 	ccp_json_set_int(&obj, "attemptCount", op->attempt);
+	set_continuations(&obj, op, view);
 	set_effective(&obj, op);
 	if (!is_brief(op, view))
 		set_requested(&obj, op);

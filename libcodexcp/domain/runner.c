@@ -164,6 +164,8 @@ static void carry_out(struct ccp_live *live, unsigned effects)
 		ccp_send_turn(live);
 	if (effects & CCP_EFFECT_SEND_INTERRUPT)
 		ccp_send_interrupt(live, NULL, NULL);
+	if (effects & CCP_EFFECT_LET_GO)
+		ccp_quota_over(live->runner);
 	if (effects & CCP_EFFECT_LOOK_UP) {
 		start_app_server(live->runner);
 		if (effects & CCP_EFFECT_WAIT_SHORT)
@@ -232,6 +234,8 @@ static void take_outcome(struct apply_job *job)
 		ccp_turn_known(live);
 		return;
 	}
+	if (job->outcome.effects & CCP_EFFECT_READ_LIMITS)
+		ccp_quota_read(live);
 	end_live(live);
 }
 

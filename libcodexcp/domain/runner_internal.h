@@ -1,11 +1,12 @@
 /*
  * What the files of the runner share: runner.c (life, rows), runner_events.c (what app-server
  * says), runner_send.c (requests to Codex and their answers), runner_lookup.c (what happened to a
- * lost turn), runner_schedule.c (who is next).
+ * lost turn), runner_quota.c (the account's limit), runner_schedule.c (who is next).
  */
 #pragma once
 
 #include "appserver/events.h"
+#include "appserver/rate_limits.h"
 #include "domain/op_apply.h"
 #include "domain/runner.h"
 #include "domain/turn_track.h"
@@ -19,6 +20,7 @@ struct ccp_live {
 	int looks;               /* looks at the thread since it was lost */
 	/* turn/completed of a turn that may be ours: its id is not known yet */
 	json_t *early_end;
+	bool request_shown; /* the thread's history shows what was asked for */
 	struct ccp_live *next, *prev;
 };
 
@@ -44,6 +46,7 @@ struct ccp_runner {
 	bool claiming;
 	bool adopting; /* operations of an earlier worker do not have their slots back yet */
 	bool stopping; /* app-server ends because we asked it to */
+	struct ccp_rate_limit limit; /* of the account, as Codex told last */
 	char boot[CCP_BOOT_ID_SIZE];
 };
 
@@ -104,6 +107,15 @@ void ccp_instance_kill(const struct ccp_runner *runner, const char *instance);
 /* runner_lookup.c: for a lost turn its fate, for a running one whether it has ended unseen */
 void ccp_look_up(struct ccp_live *live);
 void ccp_look_up_later(struct ccp_live *live, int64_t delay_ms);
+
+/* runner_quota.c */
+void ccp_quota_notification(struct ccp_runner *runner, const char *method, const json_t *params);
+/* Of a running turn: the first answer of the model after a limit lets the others go. */
+void ccp_quota_event(struct ccp_live *live, const struct ccp_event *event);
+/* What waits for the limit need not wait any longer. */
+void ccp_quota_over(struct ccp_runner *runner);
+/* Ask when the limit ends, if Codex has not said it. */
+void ccp_quota_read(struct ccp_live *live);
 
 /* runner_schedule.c */
 void ccp_schedule(struct ccp_runner *runner);

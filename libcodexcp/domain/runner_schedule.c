@@ -2,6 +2,7 @@
  * Who is next: the oldest of the highest priority whose project, agent and thread have a slot left.
  * One claim at a time, so that each sees the slots that the one before has taken.
  */
+#include <stdio.h>
 #include <utlist.h>
 
 #include "base/json.h"
@@ -65,16 +66,49 @@ static int next_queued(struct ccp_runner *runner, int64_t now, struct ccp_op *re
 /* Wake up when the first operation that waits for a point in time is due. */
 static void wait_for_due(struct ccp_runner *runner, int64_t now)
 {
+	struct ccp_op_quota quota = { 0 };
 	int64_t at = 0;
 
-	if (ccp_op_next_due(runner->options.db, now, &at, NULL) == 0 && at)
+	(void)ccp_op_quota(runner->options.db, &quota, NULL);
+	if (quota.until > now)
+		at = quota.until;
+	else if (ccp_op_next_due(runner->options.db, now, &at, NULL) < 0)
+		return;
+	if (at)
 		ccp_timer_start(runner->due_timer, CCP_CLAMP(at - now, 1, DUE_MAX_MS));
+}
+
+static int take_first(const char *id, void *data)
+{
+	snprintf(data, CCP_ID_SIZE, "%s", id);
+	return 1;
+}
+
+/*
+ * The operation that may be claimed now: 1 and its id, or 0. While the account is held, it is only
+ * one of those that its limit has stopped, which had their slots when it did.
+ */
+static int next_one(struct ccp_runner *runner, int64_t now, char ret_id[static CCP_ID_SIZE],
+		    struct codexcp_error *err)
+{
+	_cleanup_op_ struct ccp_op op = { 0 };
+	struct ccp_op_quota quota;
+	int r = ccp_op_quota(runner->options.db, &quota, err);
+
+	if (r == 0 && !quota.waiting && !quota.trying) {
+		r = next_queued(runner, now, &op, err);
+		return r == 1 ? take_first(op.id, ret_id) : r;
+	}
+	if (r < 0 || quota.trying || now < quota.until)
+		return r;
+	r = ccp_op_each_waiting_for_quota(runner->options.db, take_first, ret_id, err);
+	return r < 0 ? r : *ret_id != '\0';
 }
 
 void ccp_schedule(struct ccp_runner *runner)
 {
 	_cleanup_error_ struct codexcp_error err = { 0 };
-	_cleanup_op_ struct ccp_op op = { 0 };
+	char id[CCP_ID_SIZE] = "";
 	struct ccp_op_change change = { .epoch = runner->options.epoch };
 	/* One look at the clock: what is not due now must be due later. */
 	int64_t now = ccp_runner_now(runner);
@@ -90,7 +124,7 @@ void ccp_schedule(struct ccp_runner *runner)
 		ccp_timer_start(runner->due_timer, CROWDED_MS);
 		return;
 	}
-	r = next_queued(runner, now, &op, &err);
+	r = next_one(runner, now, id, &err);
 	if (r < 0 && r != CODEXCP_E_STATE_BUSY)
 		ccp_runner_trouble("the queue could not be read", NULL, &err);
 	if (r <= 0) {
@@ -100,5 +134,5 @@ void ccp_schedule(struct ccp_runner *runner)
 	runner->claiming = true;
 	change.app_server_ready = ccp_appserver_state(runner->as) == CCP_APPSERVER_READY;
 	ccp_timer_stop(runner->idle_timer);
-	ccp_runner_apply(runner, op.id, CCP_OP_CLAIM, &change, NULL);
+	ccp_runner_apply(runner, id, CCP_OP_CLAIM, &change, NULL);
 }

@@ -63,6 +63,7 @@ static const struct ccp_field slot_table[] = {
 	NEED("claimed", CCP_TYPE_BOOL), STRING("projectKey"), STRING("agentId"),
 	STRING("threadId"), INT("epoch"), END
 };
+static const struct ccp_field quota_table[] = { TIME("resetsAt"), INT("windowMinutes"), END };
 static const struct ccp_field trouble_table[] = { STRING("problem"), END };
 static const struct ccp_field event_table[] = {
 	INT("id"), TIME("createdAt"), STRING("category"), STRING("severity"), STRING("text"),
@@ -81,7 +82,10 @@ static const struct ccp_field waited_table[] = {
 	STRING("status"), STRING("phase"), STRING("reason"), STRING("projectId"),                  \
 	STRING("threadId"), STRING("turnId"), TIME("createdAt"), TIME("startedAt"),                \
 	TIME("updatedAt"), TIME("completedAt"), TIME("interruptRequestedAt"), INT("attemptCount"), \
-	STRING("queuedReason"), TIME("nextAttemptAt"), OBJECT("requested", policy_table),          \
+	STRING("queuedReason"), TIME("nextAttemptAt"), OBJECT("quota", quota_table),               \
+	INT("quotaWaits"), INT("continuations"), INT("maxContinuations"),                          \
+	STRING("continuedTurnId"), STRING("onInterruption"), STRING("advice"),                     \
+	OBJECT("requested", policy_table),                                                         \
 	OBJECT("effective", policy_table), OBJECT("error", failure_table),                         \
 	OBJECT("workerState", trouble_table), LIST("latestMessages", message_table),               \
 	LIST("progressEvents", progress_table), INT("progressEventCount"),                         \

@@ -37,6 +37,7 @@
  *	expect-answer			until the last `request` was answered; its result is $answer
  *	disconnect			close all connections, and go on
  *	finish [STATUS]			end every running turn: completed (default), failed, interrupted
+ *	fail JSON			end every running turn as failed, with this error
  *	await FILE			until FILE exists: the test says when
  *	delay MS | garbage TEXT | long BYTES | stderr TEXT
  *	garble METHOD			the next notification of METHOD arrives as garbage
@@ -65,6 +66,7 @@ struct fake {
 	json_t *pending; /* requests of ours that nobody has answered: whoever resumes gets them again */
 	json_t *vars;    /* of the script */
 	json_t *message; /* what `expect` waited for */
+	json_t *failure; /* why turns fail from now on, or NULL */
 	char *garble;    /* the notification that is to arrive as garbage, or NULL */
 };
 

@@ -140,6 +140,15 @@ static void do_finish(struct fake *f, char *args)
 	fake_serve(f, NULL, NULL, 1);
 }
 
+static void do_fail(struct fake *f, char *args)
+{
+	f->failure = expand(f, args);
+	fake_finish_turns(f, "failed");
+	fake_serve(f, NULL, NULL, 1);
+	json_decref(f->failure);
+	f->failure = NULL;
+}
+
 static void do_delay(struct fake *f, char *args)
 {
 	fake_serve(f, NULL, NULL, fake_now() + atoi(args));
@@ -215,25 +224,16 @@ static const struct {
 	const char *name;
 	void (*run)(struct fake *f, char *args);
 } commands[] = {
-	{ "expect", do_expect },
-	{ "expect-answer", do_expect_answer },
-	{ "default", do_default },
-	{ "reply", do_reply },
-	{ "error", do_error },
-	{ "overload", do_overload },
-	{ "notify", do_notify },
-	{ "request", do_request },
-	{ "finish", do_finish },
-	{ "delay", do_delay },
-	{ "garbage", do_garbage },
-	{ "long", do_long },
-	{ "stderr", do_stderr },
-	{ "term", do_term },
-	{ "hang", do_hang },
-	{ "die", do_die },
-	{ "await", do_await },
-	{ "garble", do_garble },
-	{ "disconnect", do_disconnect },
+	{ "expect", do_expect },   { "expect-answer", do_expect_answer },
+	{ "default", do_default }, { "reply", do_reply },
+	{ "error", do_error },     { "overload", do_overload },
+	{ "notify", do_notify },   { "request", do_request },
+	{ "finish", do_finish },   { "fail", do_fail },
+	{ "delay", do_delay },     { "garbage", do_garbage },
+	{ "long", do_long },       { "stderr", do_stderr },
+	{ "term", do_term },       { "hang", do_hang },
+	{ "die", do_die },         { "await", do_await },
+	{ "garble", do_garble },   { "disconnect", do_disconnect },
 };
 
 static void run_line(struct fake *f, char *line)
