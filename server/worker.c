@@ -13,7 +13,7 @@ struct worker {
 	struct ccp_loop *loop;
 	struct ccp_signal *signals[CCP_ARRAY_SIZE(signals)];
 	struct codexcp *cp;
-	bool ready;
+	bool ready, told;
 };
 
 /* Whoever has started the worker may have gone: then nobody misses the line. */
@@ -29,7 +29,12 @@ static void on_signal(void *data)
 {
 	struct worker *worker = data;
 
-	codexcp_stop(worker->cp);
+	/* Told twice: at once. */
+	if (worker->told)
+		codexcp_stop(worker->cp);
+	else
+		codexcp_drain(worker->cp);
+	worker->told = true;
 }
 
 static void worker_done(struct worker *worker)

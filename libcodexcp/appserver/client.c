@@ -11,6 +11,10 @@
 
 /* What a process that failed to initialise gets to end by itself. */
 #define FAILED_START_GRACE_MS 500
+/* One that is there already answers at once, or not at all. */
+#define ATTACH_TIMEOUT_MS 5000
+
+const char *const ccp_appserver_transports[] = { "auto", "stdio", "unix", NULL };
 
 struct ccp_appserver {
 	struct ccp_loop *loop;
@@ -169,6 +173,11 @@ static void on_initialized(json_t *result, const struct codexcp_error *err, void
 	as->events.ready(as->data);
 }
 
+static int64_t answer_timeout_ms(const struct ccp_appserver *as)
+{
+	return as->attaching ? ATTACH_TIMEOUT_MS : as->launch.initialize_timeout_ms;
+}
+
 static int initialize(struct ccp_appserver *as, struct codexcp_error *err)
 {
 	json_t *params = json_pack("{s:{s:s, s:s, s:s}, s:{s:b}}", "clientInfo", "name",
@@ -177,9 +186,8 @@ static int initialize(struct ccp_appserver *as, struct codexcp_error *err)
 
 	if (!params)
 		return ccp_fail_oom(err);
-	return ccp_peer_call(as->peer, "initialize", params,
-			     now_ms(as) + as->launch.initialize_timeout_ms, on_initialized, as,
-			     err);
+	return ccp_peer_call(as->peer, "initialize", params, now_ms(as) + answer_timeout_ms(as),
+			     on_initialized, as, err);
 }
 
 /* ---- what the transport brings ---- */
@@ -297,8 +305,9 @@ static const struct ccp_peer_events peer_events = {
 
 static int make_transport(struct ccp_appserver *as, struct codexcp_error *err)
 {
-	const struct ccp_transport_options options = ccp_launch_options(&as->launch);
+	struct ccp_transport_options options = ccp_launch_options(&as->launch);
 
+	options.open_timeout_ms = answer_timeout_ms(as);
 	if (as->attaching)
 		return ccp_transport_unix_attach(as->loop, &options, &as->info.process,
 						 &transport_events, as, &as->transport, err);

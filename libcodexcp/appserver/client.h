@@ -41,6 +41,9 @@ enum ccp_appserver_transport {
 	CCP_APPSERVER_UNIX,  /* the process outlives us, its turns with it */
 };
 
+/* Their names, in this order, and NULL. */
+extern const char *const ccp_appserver_transports[];
+
 struct ccp_appserver_options {
 	const char *binary; /* native executable; NULL: `find` is asked before each start */
 	/* Gives an allocation. */

@@ -143,7 +143,7 @@ static int take_change(struct ccp_op *op, enum ccp_op_event event, int64_t now,
 		op->attempt++;
 	if (event == CCP_OP_CLAIM && !op->started_at)
 		op->started_at = now;
-	if ((event == CCP_OP_WORKER_LOST && !change->orderly) || event == CCP_OP_CONNECTION_LOST)
+	if ((event == CCP_OP_WORKER_LOST || event == CCP_OP_CONNECTION_LOST) && !change->orderly)
 		op->crash_count++;
 	if (event == CCP_OP_QUOTA_EXCEEDED || event == CCP_OP_QUOTA_TOLD)
 		take_quota(op, change, now);
@@ -269,7 +269,7 @@ static struct ccp_op_facts facts_of(const struct ccp_op *op, const struct ccp_op
 		.app_server_ready = change->app_server_ready,
 		.interrupt_asked = op->interrupt_at != 0,
 		.read_only = ccp_op_sandbox(op) == CCP_SANDBOX_READ_ONLY,
-		.thread_is_new = op->thread_is_new,
+		.thread_is_new = op->thread_is_new && !change->thread_here,
 		.may_continue = ccp_streq(op->on_interruption, "continue") &&
 				op->continuations < op->max_continuations,
 		.codex_lives = change->codex_lives,

@@ -16,7 +16,8 @@ struct ccp_op_change {
 	 * event is about an earlier life of the operation; it is journaled and changes nothing. */
 	int64_t epoch, attempt;
 	bool app_server_ready;
-	bool orderly; /* the worker that is lost had said goodbye: no crash */
+	bool orderly; /* what was lost is no crash: a worker that had said goodbye, a connection */
+	bool thread_here; /* app-server has the thread: thread/resume says so */
 
 	const char *thread_id, *turn_id, *instance, *boot_id, *baseline_turn;
 	int64_t baseline_count;

@@ -8,8 +8,8 @@
 	X(READY, "app-server is ready", f->app_server_ready)                                       \
 	X(INTERRUPT_ASKED, "an interrupt was asked for", f->interrupt_asked)                       \
 	X(READ_ONLY, "the turn cannot write", f->read_only)                                        \
-	X(NEW_THREAD, "it was the thread's first turn", f->thread_is_new)                          \
-	X(READ_ONLY_NEW, "the turn cannot write and was the thread's first",                       \
+	X(NEW_THREAD, "it was the thread's first turn, and the thread is gone", f->thread_is_new)  \
+	X(READ_ONLY_NEW, "the turn cannot write, was the thread's first, and the thread is gone",  \
 	  f->read_only && f->thread_is_new)                                                        \
 	X(MAY_CONTINUE, "on_interruption is continue, and continuations are left",                 \
 	  f->may_continue)                                                                         \

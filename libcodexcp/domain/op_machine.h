@@ -34,7 +34,7 @@
 	X(OVERLOADED, "overloaded", "app-server is overloaded (-32001)")                           \
 	X(TRANSIENT, "transient", "a failure that may pass; the turn does not run")                \
 	X(OUTCOME_UNKNOWN, "outcome_unknown", "no answer came to a request that may have run")     \
-	X(CONNECTION_LOST, "connection_lost", "the app-server process is gone")                    \
+	X(CONNECTION_LOST, "connection_lost", "app-server, or our connection to it, is gone")      \
 	X(WORKER_LOST, "worker_lost", "a new worker found it half-way")                            \
 	X(ABSENT, "absent", "evidence: the turn never ran")                                        \
 	X(ABSENT_POWER_LOSS, "absent_power_loss",                                                  \
@@ -81,7 +81,7 @@ struct ccp_op_facts {
 	bool app_server_ready;
 	bool interrupt_asked;
 	bool read_only;     /* the turn cannot write: running it twice harms nobody */
-	bool thread_is_new; /* this operation started its thread */
+	bool thread_is_new; /* this operation started its thread, and it is not loaded any more */
 	bool may_continue;  /* on_interruption, and continuations are left */
 	bool codex_lives;   /* the app-server process that ran the turn still runs */
 	bool quota_waits_left;

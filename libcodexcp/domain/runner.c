@@ -1,5 +1,6 @@
 #include "domain/runner.h"
 
+#include <signal.h>
 #include <stdio.h>
 #include <string.h>
 #include <utlist.h>
@@ -11,8 +12,9 @@
 #include "domain/turn_id.h"
 
 /* Streaming progress reaches the disk at most this late. */
-#define FLUSH_MS      100
-#define STOP_GRACE_MS 5000
+#define FLUSH_MS 100
+/* Codex ends at once when nothing runs. */
+#define STOP_GRACE_MS 10000
 /* Rows of the worker are never given up: txq.h. */
 #define FOR_EVER CCP_TXQ_FOR_EVER
 
@@ -142,17 +144,28 @@ static void job_free(struct apply_job *job)
 	free(job);
 }
 
-static void start_app_server(struct ccp_runner *runner)
+static void reach_app_server(struct ccp_runner *runner)
+{
+	struct ccp_known_instance lost = runner->lost;
+
+	runner->lost.id[0] = '\0';
+	if (lost.id[0])
+		ccp_instance_attach(runner, &lost);
+	else
+		ccp_appserver_start(runner->as);
+}
+
+void ccp_runner_start_app_server(struct ccp_runner *runner)
 {
 	ccp_timer_stop(runner->idle_timer);
 	if (!ccp_timer_active(runner->start_timer))
-		ccp_appserver_start(runner->as);
+		reach_app_server(runner);
 }
 
 static void carry_out(struct ccp_live *live, unsigned effects)
 {
 	if (effects & CCP_EFFECT_START_APP_SERVER) {
-		start_app_server(live->runner);
+		ccp_runner_start_app_server(live->runner);
 		/* It came up while the claim waited for the database: nobody tells us again. */
 		if (ccp_appserver_state(live->runner->as) == CCP_APPSERVER_READY)
 			ccp_runner_apply(live->runner, live->op.id, CCP_OP_APP_SERVER_READY, NULL,
@@ -167,7 +180,7 @@ static void carry_out(struct ccp_live *live, unsigned effects)
 	if (effects & CCP_EFFECT_LET_GO)
 		ccp_quota_over(live->runner);
 	if (effects & CCP_EFFECT_LOOK_UP) {
-		start_app_server(live->runner);
+		ccp_runner_start_app_server(live->runner);
 		if (effects & CCP_EFFECT_WAIT_SHORT)
 			ccp_look_up_later(live, 0);
 		else
@@ -197,6 +210,61 @@ static int apply_tx(struct ccp_db *db, void *data, struct codexcp_error *err)
 	return r;
 }
 
+/* Leaving */
+
+static void stop_app_server(struct ccp_runner *runner)
+{
+	runner->stopping = true;
+	if (ccp_appserver_info(runner->as)->process.pid)
+		ccp_instance_draining(runner);
+	ccp_appserver_stop(runner->as, STOP_GRACE_MS);
+}
+
+static bool outlives_us(const struct ccp_runner *runner)
+{
+	return runner->live && ccp_appserver_info(runner->as)->transport == CCP_APPSERVER_UNIX;
+}
+
+bool ccp_runner_has_left(struct ccp_runner *runner)
+{
+	if (runner->left && !runner->has_left) {
+		runner->has_left = true;
+		runner->left(runner->data);
+	}
+	return runner->has_left;
+}
+
+/* Nothing runs any more, or what runs has had its time. */
+static void leave_now(struct ccp_runner *runner)
+{
+	ccp_timer_stop(runner->leave_timer);
+	if (ccp_appserver_state(runner->as) != CCP_APPSERVER_STOPPED && !outlives_us(runner)) {
+		stop_app_server(runner);
+		/* It was only about to be started. */
+		if (ccp_appserver_state(runner->as) != CCP_APPSERVER_STOPPED)
+			return;
+	} else {
+		ccp_appserver_detach(runner->as);
+	}
+	ccp_timer_stop(runner->start_timer);
+	ccp_runner_has_left(runner);
+}
+
+static void on_leave_timer(void *data)
+{
+	leave_now(data);
+}
+
+void ccp_runner_leave(struct ccp_runner *runner, int64_t drain_ms, void (*left)(void *data))
+{
+	bool wait = runner->live && !outlives_us(runner);
+
+	if (runner->left)
+		return;
+	runner->left = left;
+	ccp_timer_start(runner->leave_timer, wait ? drain_ms : 0);
+}
+
 /* The thread is let go of, unless another operation has come to it. */
 static void end_live(struct ccp_live *live)
 {
@@ -206,6 +274,8 @@ static void end_live(struct ccp_live *live)
 	drop_live(live);
 	if (thread_id && !ccp_live_by_thread(runner, thread_id))
 		ccp_send_unsubscribe(runner, thread_id);
+	if (runner->left && !runner->live)
+		leave_now(runner);
 }
 
 /* The row as it is now becomes the live operation's, or the live operation ends. */
@@ -313,8 +383,7 @@ static void on_idle(void *data)
 
 	if (runner->live || ccp_appserver_state(runner->as) == CCP_APPSERVER_STOPPED)
 		return;
-	runner->stopping = true;
-	ccp_appserver_stop(runner->as, STOP_GRACE_MS);
+	stop_app_server(runner);
 }
 
 static void on_due(void *data)
@@ -326,8 +395,8 @@ static void on_start_pause(void *data)
 {
 	struct ccp_runner *runner = data;
 
-	if (runner->live)
-		ccp_appserver_start(runner->as);
+	if (runner->live || runner->lost.id[0])
+		reach_app_server(runner);
 	ccp_schedule(runner);
 }
 
@@ -350,6 +419,8 @@ static int set_up(struct ccp_runner *runner, struct codexcp_error *err)
 		r = ccp_timer_new(loop, on_idle, runner, &runner->idle_timer, err);
 	if (r == 0)
 		r = ccp_timer_new(loop, on_start_pause, runner, &runner->start_timer, err);
+	if (r == 0)
+		r = ccp_timer_new(loop, on_leave_timer, runner, &runner->leave_timer, err);
 	return r;
 }
 
@@ -379,6 +450,9 @@ void ccp_runner_free(struct ccp_runner *runner)
 
 	if (!runner)
 		return;
+	/* On a socket it would be left running with nothing to do. */
+	if (runner->as && !runner->live && ccp_appserver_info(runner->as)->process.pid)
+		ccp_process_signal(&ccp_appserver_info(runner->as)->process, SIGTERM);
 	ccp_appserver_free(runner->as);
 	while (runner->sends)
 		ccp_send_done(runner->sends);
@@ -388,6 +462,7 @@ void ccp_runner_free(struct ccp_runner *runner)
 	ccp_timer_free(runner->due_timer);
 	ccp_timer_free(runner->idle_timer);
 	ccp_timer_free(runner->start_timer);
+	ccp_timer_free(runner->leave_timer);
 	free(runner);
 }
 
@@ -423,6 +498,9 @@ int ccp_runner_adopt(struct ccp_runner *runner, struct codexcp_error *err)
 	int r = ids ? ccp_op_each_active(runner->options.db, adopt_one, ids, err)
 		    : ccp_fail_oom(err);
 
+	/* Before the operations ask for an app-server. */
+	if (r == 0)
+		r = ccp_instance_find_again(runner, err);
 	if (r < 0)
 		return r;
 	runner->adopting = true;

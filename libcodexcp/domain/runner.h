@@ -42,7 +42,8 @@ struct ccp_runner_events {
 
 int ccp_runner_new(const struct ccp_runner_options *options, const struct ccp_runner_events *events,
 		   void *data, struct ccp_runner **ret_runner, struct codexcp_error *err);
-/* Ends app-server too. Rows stay as they are: the next worker adopts them. */
+/* Ends app-server too, unless turns run on one that outlives us. Rows stay as they are: the next
+ * worker adopts them. */
 void ccp_runner_free(struct ccp_runner *runner);
 
 /* Operations that an earlier worker left between queue and end. Once, before anything else. */
@@ -50,6 +51,12 @@ int ccp_runner_adopt(struct ccp_runner *runner, struct codexcp_error *err);
 void ccp_runner_look(struct ccp_runner *runner);
 /* Write what is collected, at once: the end is near. */
 void ccp_runner_flush(struct ccp_runner *runner);
+/*
+ * Leave in order: nothing is claimed any more. An app-server on a socket keeps its running turns
+ * and is let go of at once; on stdio, where they end with us, they get up to drain_ms to end by
+ * themselves. An app-server without turns is stopped. Then left() is called, once.
+ */
+void ccp_runner_leave(struct ccp_runner *runner, int64_t drain_ms, void (*left)(void *data));
 
 /* Interrupt the turn of an operation. fn comes when Codex has answered; err NULL: it will stop. */
 typedef void (*ccp_interrupt_fn)(const struct codexcp_error *err, void *data);

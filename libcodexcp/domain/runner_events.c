@@ -15,6 +15,10 @@
 
 /* After app-server has gone, it is started again this much later at the earliest. */
 #define START_PAUSE_MS 1000
+/* A lost connection is made again at once, then after growing pauses, and then the process is given
+ * up: it may be ending. */
+#define RECONNECTS   4
+#define RECONNECT_MS 500
 /* What a lost line may have said is looked up this much later. */
 #define CHECK_MS 1000
 
@@ -217,10 +221,41 @@ static void on_ready(void *data)
 {
 	struct ccp_runner *runner = data;
 
+	runner->connection++;
+	runner->reconnects = 0;
 	/* On disk before anything is sent to it. */
 	ccp_instance_started(runner);
 	runner->events.app_server(NULL, runner->data);
 	each_live(runner, app_server_ready, NULL);
+}
+
+/* What waits for app-server goes on waiting; what was under way is looked up. No crash. */
+static void connection_lost(struct ccp_live *live, const struct codexcp_error *why)
+{
+	const struct ccp_op_change change = { .orderly = true };
+
+	if (!ccp_streq(live->op.phase, "claimed") && !ccp_streq(live->op.phase, "looking_up"))
+		ccp_runner_apply(live->runner, live->op.id, CCP_OP_CONNECTION_LOST, &change, NULL);
+}
+
+/* The process lives: attach to it again. False when that was tried often enough: then it is
+ * ended. */
+static bool reconnect(struct ccp_runner *runner, const struct codexcp_error *why)
+{
+	const struct ccp_known_instance present = ccp_instance_present(runner);
+
+	if (runner->reconnects++ == RECONNECTS) {
+		ccp_process_kill(&present.process);
+		return false;
+	}
+	ccp_log(CCP_LOG_WARNING, "the connection to app-server is lost", "why", why->message, NULL);
+	runner->lost = present;
+	if (runner->reconnects == 1)
+		ccp_runner_start_app_server(runner);
+	else
+		ccp_timer_start(runner->start_timer, RECONNECT_MS * runner->reconnects);
+	each_live(runner, connection_lost, why);
+	return true;
 }
 
 static void on_gone(const struct codexcp_error *why, void *data)
@@ -229,9 +264,20 @@ static void on_gone(const struct codexcp_error *why, void *data)
 	bool asked = runner->stopping;
 
 	runner->stopping = false;
-	ccp_timer_start(runner->start_timer, START_PAUSE_MS);
+	if (!asked && ccp_appserver_info(runner->as)->alive && reconnect(runner, why))
+		return;
+	runner->reconnects = 0;
 	ccp_instance_ended(runner, why);
+	if (ccp_runner_has_left(runner))
+		return;
 	runner->events.app_server(asked ? NULL : why, runner->data);
+	if (asked) {
+		/* What came while it was stopping waits for the next one. */
+		if (runner->live)
+			ccp_runner_start_app_server(runner);
+		return;
+	}
+	ccp_timer_start(runner->start_timer, START_PAUSE_MS);
 	each_live(runner, app_server_gone, why);
 }
 

@@ -30,7 +30,14 @@ static void put_done(const struct codexcp_error *err, void *data)
 	free(job);
 }
 
-static void put_instance(struct ccp_runner *runner, int64_t ended_at, const char *reason)
+/* What is written about the present instance. */
+struct present {
+	bool draining;
+	int64_t ended_at;
+	const char *end_reason;
+};
+
+static void put_present(struct ccp_runner *runner, const struct present *present)
 {
 	const struct ccp_appserver_info *info = ccp_appserver_info(runner->as);
 	struct instance_job *job = calloc(1, sizeof(*job));
@@ -43,12 +50,14 @@ static void put_instance(struct ccp_runner *runner, int64_t ended_at, const char
 	row->start_time = info->process.start_time;
 	row->pid_namespace = info->process.pid_namespace;
 	row->epoch = runner->options.epoch;
+	row->draining = present->draining;
 	row->started_at = info->started_at;
-	row->ended_at = ended_at;
+	row->ended_at = present->ended_at;
 	if (!ccp_strdup_opt(info->instance, &row->id) ||
 	    !ccp_strdup_opt(info->process.boot, &row->boot_id) ||
 	    !ccp_strdup_opt(info->user_agent, &row->user_agent) ||
-	    !ccp_strdup_opt(reason, &row->end_reason) ||
+	    !ccp_strdup_opt(ccp_appserver_transports[info->transport], &row->transport) ||
+	    !ccp_strdup_opt(present->end_reason, &row->end_reason) ||
 	    ccp_txq_add(runner->options.txq, put_tx, put_done, job, CCP_TXQ_FOR_EVER, NULL) < 0) {
 		ccp_instance_row_done(row);
 		free(job);
@@ -57,15 +66,124 @@ static void put_instance(struct ccp_runner *runner, int64_t ended_at, const char
 
 void ccp_instance_started(struct ccp_runner *runner)
 {
-	put_instance(runner, 0, NULL);
+	put_present(runner, &(struct present){ 0 });
+}
+
+void ccp_instance_draining(struct ccp_runner *runner)
+{
+	put_present(runner, &(struct present){ .draining = true });
 }
 
 void ccp_instance_ended(struct ccp_runner *runner, const struct codexcp_error *why)
 {
 	/* One that never came up has no pid, and nothing was ever sent to it. */
 	if (ccp_appserver_info(runner->as)->process.pid)
-		put_instance(runner, ccp_runner_now(runner), why->message);
+		put_present(runner, &(struct present){ .ended_at = ccp_runner_now(runner),
+						       .end_reason = why->message });
 }
+
+static struct ccp_process_id process_of(const struct ccp_instance_row *row)
+{
+	struct ccp_process_id id = { .pid = row->pid,
+				     .start_time = row->start_time,
+				     .pid_namespace = row->pid_namespace };
+
+	snprintf(id.boot, sizeof(id.boot), "%s", row->boot_id ? row->boot_id : "");
+	return id;
+}
+
+/* Finding again what an earlier worker left */
+
+struct finding {
+	struct ccp_runner *runner;
+	struct ccp_db *db;
+	struct ccp_known_instance best; /* "" : none */
+};
+
+static bool is_ours(const struct finding *finding, const struct ccp_instance_row *row)
+{
+	return !row->draining && !finding->best.id[0] &&
+	       finding->runner->options.app_server.transport != CCP_APPSERVER_STDIO;
+}
+
+static void take(struct ccp_known_instance *known, const struct ccp_instance_row *row)
+{
+	known->process = process_of(row);
+	known->started_at = row->started_at;
+	snprintf(known->id, sizeof(known->id), "%s", row->id);
+}
+
+/* The newest that lives on its socket is ours again; another one is of no use to anybody. One on
+ * stdio ends by itself: its stdin is closed. */
+static int judge(const void *data, void *self)
+{
+	struct finding *finding = self;
+	const struct ccp_instance_row *row = data;
+	const struct ccp_process_id id = process_of(row);
+	bool on_socket = ccp_streq(row->transport, ccp_appserver_transports[CCP_APPSERVER_UNIX]);
+
+	if (ccp_process_is_gone(&id))
+		(void)ccp_instance_end(finding->db, row->id, ccp_runner_now(finding->runner),
+				       "found dead by a later worker", NULL);
+	else if (on_socket && is_ours(finding, row))
+		take(&finding->best, row);
+	else if (on_socket)
+		ccp_process_kill(&id);
+	return 0;
+}
+
+static int find_tx(struct ccp_db *db, void *data, struct codexcp_error *err)
+{
+	struct finding *finding = data;
+
+	finding->db = db;
+	finding->best.id[0] = '\0';
+	return ccp_instance_each_open(db, judge, finding, err);
+}
+
+static void found(const struct codexcp_error *err, void *data)
+{
+	struct finding *finding = data;
+
+	if (!err && finding->best.id[0])
+		ccp_instance_attach(finding->runner, &finding->best);
+	free(finding);
+}
+
+int ccp_instance_find_again(struct ccp_runner *runner, struct codexcp_error *err)
+{
+	struct finding *finding = calloc(1, sizeof(*finding));
+	int r;
+
+	if (!finding)
+		return ccp_fail_oom(err);
+	finding->runner = runner;
+	r = ccp_txq_add(runner->options.txq, find_tx, found, finding, CCP_TXQ_FOR_EVER, err);
+	if (r < 0)
+		free(finding);
+	return r;
+}
+
+void ccp_instance_attach(struct ccp_runner *runner, const struct ccp_known_instance *instance)
+{
+	const struct ccp_appserver_known known = { .instance = instance->id,
+						   .process = instance->process,
+						   .started_at = instance->started_at };
+
+	ccp_appserver_attach(runner->as, &known);
+}
+
+struct ccp_known_instance ccp_instance_present(const struct ccp_runner *runner)
+{
+	const struct ccp_appserver_info *info = ccp_appserver_info(runner->as);
+	struct ccp_known_instance known = { .process = info->process,
+					    .started_at = info->started_at };
+
+	snprintf(known.id, sizeof(known.id), "%s", info->instance);
+	return known;
+}
+
+/* What became of the one that had a turn */
 
 /* 1 known, 0 not. */
 static int identify(const struct ccp_runner *runner, const char *instance,
@@ -75,10 +193,7 @@ static int identify(const struct ccp_runner *runner, const char *instance,
 
 	if (!instance || ccp_instance_get(runner->options.db, instance, &row, NULL) != 1)
 		return 0;
-	*ret = (struct ccp_process_id){ .pid = row.pid,
-					.start_time = row.start_time,
-					.pid_namespace = row.pid_namespace };
-	snprintf(ret->boot, sizeof(ret->boot), "%s", row.boot_id ? row.boot_id : "");
+	*ret = process_of(&row);
 	*ret_ended = row.ended_at != 0;
 	return 1;
 }

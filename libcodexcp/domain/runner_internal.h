@@ -18,6 +18,7 @@ struct ccp_live {
 	struct ccp_track *track;
 	struct ccp_timer *timer; /* for looking again */
 	int looks;               /* looks at the thread since it was lost */
+	unsigned connection;     /* on which turn/start was sent; 0: by an earlier worker */
 	/* turn/completed of a turn that may be ours: its id is not known yet */
 	json_t *early_end;
 	bool request_shown; /* the thread's history shows what was asked for */
@@ -35,18 +36,31 @@ struct ccp_send {
 	struct ccp_send *next, *prev;
 };
 
+/* An app-server process, for attaching to it. id "": none. */
+struct ccp_known_instance {
+	char id[CCP_ID_SIZE];
+	struct ccp_process_id process;
+	int64_t started_at;
+};
+
 struct ccp_runner {
 	struct ccp_runner_options options;
 	struct ccp_runner_events events;
 	void *data;
 	struct ccp_appserver *as;
-	struct ccp_timer *flush_timer, *due_timer, *idle_timer, *start_timer;
+	struct ccp_timer *flush_timer, *due_timer, *idle_timer, *start_timer, *leave_timer;
 	struct ccp_live *live;
 	struct ccp_send *sends;
 	bool claiming;
 	bool adopting; /* operations of an earlier worker do not have their slots back yet */
 	bool stopping; /* app-server ends because we asked it to */
 	struct ccp_rate_limit limit; /* of the account, as Codex told last */
+	/* Only the connection was lost: what is attached to again, and how often that was tried. */
+	struct ccp_known_instance lost;
+	int reconnects;
+	unsigned connection;      /* counts the connections to app-servers */
+	void (*left)(void *data); /* nothing is claimed any more; called when all is let go of */
+	bool has_left;
 	char boot[CCP_BOOT_ID_SIZE];
 };
 
@@ -67,6 +81,12 @@ void ccp_runner_trouble(const char *what, const char *op_id, const struct codexc
  */
 void ccp_runner_apply(struct ccp_runner *runner, const char *op_id, enum ccp_op_event event,
 		      const struct ccp_op_change *change, json_t *keep);
+
+/* Start app-server unless it runs, or attach to the one whose connection was lost; soon, when it
+ * has just ended. */
+void ccp_runner_start_app_server(struct ccp_runner *runner);
+/* app-server has ended: was that what leaving waited for? */
+bool ccp_runner_has_left(struct ccp_runner *runner);
 
 /* Write what the tracks have collected, a little later. */
 void ccp_runner_flush_soon(struct ccp_runner *runner);
@@ -91,7 +111,13 @@ int ccp_send_start(struct ccp_live *live, const char *method, json_t *params, in
 void ccp_send_done(struct ccp_send *send);
 
 /* runner_instance.c: which process had it, and what became of that process */
+/* Attach to what an earlier worker left on its socket, if anything lives there. */
+int ccp_instance_find_again(struct ccp_runner *runner, struct codexcp_error *err);
+void ccp_instance_attach(struct ccp_runner *runner, const struct ccp_known_instance *instance);
+struct ccp_known_instance ccp_instance_present(const struct ccp_runner *runner);
 void ccp_instance_started(struct ccp_runner *runner);
+/* It was told to end: nobody attaches to it any more. */
+void ccp_instance_draining(struct ccp_runner *runner);
 void ccp_instance_ended(struct ccp_runner *runner, const struct codexcp_error *why);
 enum ccp_instance_fate {
 	CCP_INSTANCE_PRESENT,    /* it is the one we talk to */

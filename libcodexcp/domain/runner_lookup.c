@@ -86,15 +86,30 @@ static void unanswered(struct ccp_live *live)
 	ccp_runner_apply(live->runner, live->op.id, CCP_OP_REFUSED, &change, NULL);
 }
 
-static void absent(struct ccp_live *live, enum ccp_instance_fate fate)
+/* The process still has the request. When the connection on which it was sent is lost it has not:
+ * then thread/resume tells what arrived (a second look, because it may lag a moment behind). */
+static bool may_still_arrive(const struct ccp_live *live, enum ccp_instance_fate fate)
 {
-	struct ccp_op_change change = { .epoch = live->op.epoch, .attempt = live->op.attempt };
+	return fate == CCP_INSTANCE_PRESENT && live->connection == live->runner->connection;
+}
 
-	if (fate == CCP_INSTANCE_PRESENT) {
+static bool is_alive(enum ccp_instance_fate fate)
+{
+	return fate == CCP_INSTANCE_PRESENT || fate == CCP_INSTANCE_UNCLEAR;
+}
+
+static void absent(struct ccp_live *live, enum ccp_instance_fate fate, bool thread_here)
+{
+	struct ccp_op_change change = { .epoch = live->op.epoch,
+					.attempt = live->op.attempt,
+					.thread_here = thread_here &&
+						       fate == CCP_INSTANCE_PRESENT };
+
+	if (may_still_arrive(live, fate)) {
 		unanswered(live);
 		return;
 	}
-	if (fate == CCP_INSTANCE_UNCLEAR && ++live->looks < ABSENT_LOOKS) {
+	if (is_alive(fate) && ++live->looks < ABSENT_LOOKS) {
 		ccp_look_up_later(live, 0);
 		return;
 	}
@@ -117,6 +132,7 @@ static void outcome_not_told(struct ccp_live *live)
 static void found(struct ccp_live *live, const struct ccp_turn *turn, json_t *keep)
 {
 	const struct ccp_appserver_info *info = ccp_appserver_info(live->runner->as);
+	bool in_progress = ccp_streq(turn->status, "inProgress");
 	char kept[CCP_TURN_ID_SIZE], mark[CCP_OP_MARK_SIZE];
 	const struct ccp_op_change change = {
 		.turn_id = ccp_turn_id_keep(&info->version, turn->id, ccp_op_mark(&live->op, mark),
@@ -124,31 +140,29 @@ static void found(struct ccp_live *live, const struct ccp_turn *turn, json_t *ke
 		.instance = info->instance,
 	};
 
-	if (ccp_streq(turn->status, "inProgress")) {
-		if (is_lost(live))
-			ccp_runner_apply(live->runner, live->op.id, CCP_OP_TURN_STARTED, &change,
-					 keep);
-		return;
-	}
-	if (!ccp_codex_has(&info->version, CCP_CODEX_TURN_OUTCOMES)) {
+	if (!in_progress && !ccp_codex_has(&info->version, CCP_CODEX_TURN_OUTCOMES)) {
 		outcome_not_told(live);
 		return;
 	}
+	/* What it said while nobody listened is in the history. */
 	(void)ccp_track_set_turn(live->track, live->op.thread_id, change.turn_id, change.instance,
 				 ccp_runner_now(live->runner), NULL);
 	(void)ccp_track_turn(live->track, turn, ccp_runner_now(live->runner), NULL);
-	ccp_turn_ended(live, change.turn_id, turn->status, turn->error, keep);
+	if (!in_progress)
+		ccp_turn_ended(live, change.turn_id, turn->status, turn->error, keep);
+	else if (is_lost(live))
+		ccp_runner_apply(live->runner, live->op.id, CCP_OP_TURN_STARTED, &change, keep);
 }
 
-/* A history that is empty stays so when the process that was to write it is dead. */
+/* A history that is empty stays so unless the process that is to write it lives. */
 static void empty(struct ccp_live *live)
 {
 	enum ccp_instance_fate fate = ccp_instance_fate(live->runner, live->op.instance);
 
-	if (fate == CCP_INSTANCE_DEAD || fate == CCP_INSTANCE_POWER_LOSS)
-		absent(live, fate);
-	else
+	if (fate == CCP_INSTANCE_LINGERS)
 		ccp_look_up_later(live, 0);
+	else
+		absent(live, fate, false);
 }
 
 static void look_failed(struct ccp_live *live, const struct codexcp_error *err)
@@ -160,7 +174,7 @@ static void look_failed(struct ccp_live *live, const struct codexcp_error *err)
 
 	switch (ccp_codex_problem(err)) {
 	case CCP_PROBLEM_NO_THREAD:
-		absent(live, ccp_instance_fate(runner, live->op.instance));
+		absent(live, ccp_instance_fate(runner, live->op.instance), false);
 		return;
 	case CCP_PROBLEM_ELSEWHERE:
 		/* Told once; then it is only looked at again. */
@@ -206,7 +220,7 @@ static void look_at(struct ccp_live *live, json_t *result)
 	else if (answer.active && ++live->looks < ACTIVE_LOOKS)
 		ccp_look_up_later(live, 0);
 	else
-		absent(live, ccp_instance_fate(live->runner, live->op.instance));
+		absent(live, ccp_instance_fate(live->runner, live->op.instance), true);
 }
 
 /* A turn that runs as far as we know: only its end is news. */

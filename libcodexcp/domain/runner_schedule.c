@@ -114,7 +114,7 @@ void ccp_schedule(struct ccp_runner *runner)
 	int64_t now = ccp_runner_now(runner);
 	int r;
 
-	if (runner->claiming || runner->adopting)
+	if (runner->claiming || runner->adopting || runner->left)
 		return;
 	if (!runner->live && runner->options.app_server_idle_ms)
 		ccp_timer_start(runner->idle_timer, runner->options.app_server_idle_ms);

@@ -375,6 +375,7 @@ void ccp_send_turn(struct ccp_live *live)
 	_cleanup_error_ struct codexcp_error err = { 0 };
 	json_t *params = NULL;
 
+	live->connection = live->runner->connection;
 	if (ccp_place_check(live->op.cwd, live->op.allowed_root, &err) < 0 ||
 	    turn_params(live, &params, &err) < 0 ||
 	    ccp_send_start(live, "turn/start", params, live->op.request_timeout_ms, on_turn_started,

@@ -10,6 +10,7 @@
  */
 #pragma once
 
+#include "appserver/client.h"
 #include "appserver/methods.h"
 #include "base/error.h"
 
@@ -41,6 +42,7 @@ struct ccp_config {
 	char *min_approval;            /* NULL: no floor */
 	char *default_model, *default_effort, *default_summary; /* NULL: field not sent */
 	int64_t execution_mode;                                 /* enum ccp_execution_mode */
+	int64_t app_server_transport;                           /* enum ccp_appserver_transport */
 
 	int64_t max_depth; /* of tasks that tasks start */
 	int64_t max_active_turns_global, max_active_turns_per_project, max_active_turns_per_agent,

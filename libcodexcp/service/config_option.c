@@ -81,6 +81,12 @@ const struct ccp_option ccp_options[] = {
 	       .def = "auto", .choices = modes,
 	       .doc = "who runs operations: `auto` starts a worker process when there is work, "
 		      "`inline` runs them in the server itself, `client` leaves them to others"),
+	OPTION(ENUM, app_server_transport, .key = "app_server_transport",
+	       .env = { "CODEX_MCP_APP_SERVER_TRANSPORT" }, .def = "auto",
+	       .choices = ccp_appserver_transports,
+	       .doc = "how codex app-server is spoken to: on a local socket (`unix`, Codex 0.130 "
+		      "and later) its turns go on when the worker ends, on `stdio` they end with "
+		      "it; `auto` takes the socket where Codex can"),
 	LIMIT(max_depth, "MAX_DEPTH", 0, 16, "0",
 	      .doc = "how deep tasks may start tasks; 0: not at all"),
 

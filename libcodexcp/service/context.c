@@ -207,6 +207,14 @@ void codexcp_stop(struct codexcp *cp)
 	cp->stopped = true;
 }
 
+void codexcp_drain(struct codexcp *cp)
+{
+	if (cp->engine)
+		ccp_engine_leave(cp->engine, "told to");
+	else
+		codexcp_stop(cp);
+}
+
 int codexcp_fd(const struct codexcp *cp)
 {
 	return ccp_loop_fd(cp->loop);

@@ -56,7 +56,8 @@ static int new_runner(struct ccp_engine *engine, struct codexcp_error *err)
 	static const struct ccp_runner_events events = { .changed = on_changed,
 							 .app_server = on_app_server };
 	struct codexcp *cp = engine->cp;
-	_cleanup_free_ char *cwd = ccp_state_path(cp, CCP_STATE_RUN_DIR);
+	_cleanup_free_ char *run_dir = ccp_state_path(cp, CCP_STATE_RUN_DIR),
+			    *log = ccp_state_path(cp, CCP_STATE_LOG_DIR "/app-server.log");
 	_cleanup_(ccp_app_server_env_freep) char **envp = ccp_app_server_env(cp);
 	const struct ccp_runner_options options = {
 		.loop = cp->loop,
@@ -64,15 +65,19 @@ static int new_runner(struct ccp_engine *engine, struct codexcp_error *err)
 		.txq = cp->txq,
 		.app_server = { .find = ccp_app_server_find,
 				.find_data = cp,
-				.cwd = cwd,
-				.envp = (const char *const *)envp },
+				.cwd = run_dir,
+				.envp = (const char *const *)envp,
+				.transport = (enum ccp_appserver_transport)
+						     cp->config->app_server_transport,
+				.run_dir = run_dir,
+				.log_path = log },
 		.limits = ccp_context_limits(cp),
 		.epoch = engine->row.epoch,
 		.orderly = engine->orderly,
 		.app_server_idle_ms = cp->config->app_server_idle_seconds * 1000,
 	};
 
-	if (!cwd || !envp)
+	if (!run_dir || !log || !envp)
 		return ccp_fail_oom(err);
 	return ccp_runner_new(&options, &events, engine, &engine->runner, err);
 }
@@ -199,6 +204,25 @@ static int take_lock_now(struct ccp_engine *engine, struct codexcp_error *err)
 
 /* Leaving */
 
+static void on_left(void *data)
+{
+	struct ccp_engine *engine = data;
+
+	codexcp_stop(engine->cp);
+}
+
+void ccp_engine_leave(struct ccp_engine *engine, const char *why)
+{
+	ccp_log(CCP_LOG_INFO, "leaving", "why", why, NULL);
+	ccp_timer_stop(engine->lock_timer);
+	if (!engine->runner) {
+		codexcp_stop(engine->cp);
+		return;
+	}
+	ccp_runner_flush(engine->runner);
+	ccp_runner_leave(engine->runner, engine->cp->config->worker_drain_seconds * 1000, on_left);
+}
+
 static void on_idle(void *data)
 {
 	struct ccp_engine *engine = data;
@@ -208,8 +232,7 @@ static void on_idle(void *data)
 	/* From here on nobody can connect; whoever came before is seen by this look. */
 	ccp_bell_close(engine);
 	if (ccp_op_count(engine->cp->db, &counts, NULL) == 0 && !counts.active && !engine->bells) {
-		ccp_log(CCP_LOG_INFO, "idle, leaving", NULL);
-		codexcp_stop(engine->cp);
+		ccp_engine_leave(engine, "nothing to do");
 		return;
 	}
 	if (ccp_bell_open(engine, &err) < 0)

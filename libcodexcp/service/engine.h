@@ -14,6 +14,9 @@ struct ccp_engine;
  * Inline: CODEXCP_E_BUSY when somebody else has the lock. Observer: needs no lock.
  */
 int ccp_engine_new(struct codexcp *cp, struct ccp_engine **ret_engine, struct codexcp_error *err);
+/* Leave in order and then stop the context: nothing is claimed any more, running turns are left to
+ * an app-server that outlives us or get worker_drain_seconds to end. */
+void ccp_engine_leave(struct ccp_engine *engine, const char *why);
 /* Reports the end. Operations that run are found again by the next worker. */
 void ccp_engine_free(struct ccp_engine *engine);
 /* Why an inline engine could not go to work, or NULL: then it is to be freed. Told to the

@@ -61,6 +61,7 @@ static json_t *app_server_json(const struct ccp_appserver *as)
 
 	ccp_json_set_str(&o, "instance", info->instance);
 	ccp_json_set_int(&o, "pid", info->process.pid);
+	ccp_json_set_str(&o, "transport", ccp_appserver_transports[info->transport]);
 	ccp_json_set_str(&o, "codexVersion", ccp_codex_version_format(&info->version, version));
 	ccp_json_set_str(&o, "userAgent", info->user_agent);
 	ccp_json_set_time(&o, "startedAt", info->started_at);

@@ -136,7 +136,7 @@ static const struct ccp_field worker_table[] = {
 };
 static const struct ccp_field app_server_table[] = {
 	NEED("running", CCP_TYPE_BOOL), STRING("codexBinaryPath"), BOOL("codexBinaryExists"),
-	STRING("problem"), STRING("instance"), INT("pid"), STRING("codexVersion"),
+	STRING("problem"), STRING("instance"), INT("pid"), STRING("transport"), STRING("codexVersion"),
 	STRING("userAgent"), TIME("startedAt"), END
 };
 static const struct ccp_field active_table[] = {

@@ -194,6 +194,7 @@ static const char version_2[] =
 "CREATE INDEX op_ended ON operations(completed_at) WHERE active = 0;"
 "ALTER TABLE app_servers ADD COLUMN transport TEXT;"
 "ALTER TABLE app_servers ADD COLUMN draining INTEGER NOT NULL DEFAULT 0;"
+"CREATE INDEX app_server_open ON app_servers(ended_at) WHERE ended_at = 0;"
 "ALTER TABLE workers ADD COLUMN details TEXT;";
 /* clang-format on */
 

@@ -140,6 +140,10 @@
 		  CCP_MARKS(CCP_INSTANCE_COLUMNS)                                                  \
 	  "(SELECT rowid FROM app_servers WHERE id = ?1))")                                        \
 	X(INSTANCE_GET, "SELECT " CCP_NAMES(CCP_INSTANCE_COLUMNS) "0 FROM app_servers WHERE id = ?") \
+	X(INSTANCE_OPEN,                                                                           \
+	  "SELECT " CCP_NAMES(CCP_INSTANCE_COLUMNS)                                                \
+	  "0 FROM app_servers WHERE ended_at = 0 ORDER BY rowid DESC")                             \
+	X(INSTANCE_END, "UPDATE app_servers SET ended_at = ?2, end_reason = ?3 WHERE id = ?1")         \
 	X(COMMAND_INSERT,                                                                          \
 	  "INSERT INTO commands(" CCP_NAMES(CCP_COMMAND_COLUMNS) "rowid) VALUES("                  \
 		  CCP_MARKS(CCP_COMMAND_COLUMNS) "NULL)")                                          \

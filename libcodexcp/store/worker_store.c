@@ -51,6 +51,28 @@ int ccp_instance_get(struct ccp_db *db, const char *id, struct ccp_instance_row 
 	return ccp_table_get(db, CCP_SQL_INSTANCE_GET, &instances, id, NULL, ret_instance, err);
 }
 
+int ccp_instance_end(struct ccp_db *db, const char *id, int64_t at, const char *reason,
+		     struct codexcp_error *err)
+{
+	struct ccp_stmt stmt;
+	int r = ccp_stmt_open(db, CCP_SQL_INSTANCE_END, &stmt, err);
+
+	if (r < 0)
+		return r;
+	ccp_bind_text(&stmt, 1, id);
+	ccp_bind_int(&stmt, 2, at);
+	ccp_bind_text(&stmt, 3, reason);
+	return ccp_stmt_run(&stmt, err);
+}
+
+int ccp_instance_each_open(struct ccp_db *db, ccp_row_fn fn, void *data, struct codexcp_error *err)
+{
+	_cleanup_stmt_ struct ccp_stmt stmt = { 0 };
+	int r = ccp_stmt_open(db, CCP_SQL_INSTANCE_OPEN, &stmt, err);
+
+	return r < 0 ? r : ccp_table_each(&stmt, &instances, fn, data, err);
+}
+
 void ccp_command_done(struct ccp_command *command)
 {
 	ccp_row_done(commands.columns, commands.n, command);

@@ -30,6 +30,11 @@ int ccp_instance_put(struct ccp_db *db, const struct ccp_instance_row *instance,
 		     struct codexcp_error *err);
 int ccp_instance_get(struct ccp_db *db, const char *id, struct ccp_instance_row *ret_instance,
 		     struct codexcp_error *err);
+int ccp_instance_end(struct ccp_db *db, const char *id, int64_t at, const char *reason,
+		     struct codexcp_error *err);
+/* Those that have not ended as far as their rows know, newest first; fn gets a struct
+ * ccp_instance_row. */
+int ccp_instance_each_open(struct ccp_db *db, ccp_row_fn fn, void *data, struct codexcp_error *err);
 
 struct ccp_command {
 	CCP_COMMAND_COLUMNS(CCP_ROW_TEXT_MEMBER, CCP_ROW_INT_MEMBER)

@@ -67,6 +67,8 @@ void env_setup(struct engine_env *e)
 	env_set(e, "CODEX_MCP_STATE_DB", e->state_db);
 	env_set(e, "CODEX_ALLOWED_ROOTS", e->project);
 	env_set(e, "CODEX_MCP_WORKER_IDLE_SECONDS", "1");
+	env_set(e, "CODEX_MCP_APP_SERVER_TRANSPORT", "stdio");
+	env_set(e, "CODEX_MCP_WORKER_DRAIN_SECONDS", "0");
 	env_set(e, "CCP_FAKE_LOG", e->log);
 	env_set(e, "CCP_FAKE_STATE", e->threads);
 }

@@ -2,13 +2,14 @@
 
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
-import { missing, withEnv } from '../support/live_env.mjs';
+import { missing, socketIsMissing, withEnv } from '../support/live_env.mjs';
 import { isAlive, killAndSee, until } from '../support/processes.mjs';
 
 const TERMINAL = ['completed', 'failed', 'interrupted', 'unknown_after_app_server_exit'];
+const STDIO = { CODEX_MCP_APP_SERVER_TRANSPORT: 'stdio' };
 const PLENTY = { CODEX_MCP_MAX_ACTIVE_TURNS_PER_PROJECT: '64' };
 
-const live = (name, options, body) => it(name, () => withEnv(options, body));
+const live = (name, { skip = false, ...options }, body) => it(name, { skip }, () => withEnv(options, body));
 
 async function holdOne(env, client, name) {
   const { operationId } = await client.submit(`HOLD ${name}\nSAY let go of ${name}`);
@@ -34,7 +35,7 @@ async function assertAskedOnce(env, prompts) {
 }
 
 // The process dies while twenty short turns come and go. Only what ran just then may be interrupted.
-async function dieAmongMany(env, client, pid) {
+async function dieAmongMany(env, client, pid, { interrupted = 4 } = {}) {
   const prompts = names(20);
   const submitted = await Promise.all(prompts.map((prompt) => client.submit(`WAIT 30;;SAY ${prompt}`)));
   await env.model.requests({ contains: 'task-', min: 6, timeoutMs: 20000 });
@@ -47,7 +48,7 @@ async function dieAmongMany(env, client, pid) {
     if (status === 'interrupted') assert.ok(counts[i] <= 1, `${prompts[i]} ${counts[i]} times`);
     else assert.deepEqual([status, counts[i]], ['completed', 1], prompts[i]);
   });
-  assert.ok(statuses.filter((status) => status === 'interrupted').length <= 4, statuses.join());
+  assert.ok(statuses.filter((status) => status === 'interrupted').length <= interrupted, statuses.join());
 }
 
 describe('the client dies', { skip: missing, timeout: 120000 }, () => {
@@ -129,8 +130,138 @@ describe('app-server dies', { skip: missing, timeout: 120000 }, () => {
   });
 });
 
-describe('the worker dies', { skip: missing, timeout: 120000 }, () => {
-  live('while a turn runs: a poll brings another, the operation ends once, the next task works', {}, async (env) => {
+describe('the worker dies, app-server on its socket lives on', { skip: socketIsMissing, timeout: 120000 }, () => {
+  live('while a turn runs: the turn never notices', {}, async (env) => {
+    const client = await env.client();
+    const operationId = await holdOne(env, client, 'outlived');
+    const { worker, appServer } = await client.health();
+    assert.equal(appServer.transport, 'unix');
+    await killAndSee(worker.pid);
+    await env.model.release('outlived');
+    const done = await client.wait(operationId, 'completed');
+    assert.equal(done.finalReport.text, 'let go of outlived');
+    assert.equal(done.attemptCount, 1);
+    assert.equal(await assertEndedOnce(client, operationId), 'completed');
+    const after = await client.health();
+    assert.notEqual(after.worker.pid, worker.pid);
+    assert.deepEqual([after.appServer.pid, after.appServer.instance], [appServer.pid, appServer.instance]);
+    assert.equal(await env.asked('HOLD outlived'), 1);
+  });
+
+  live('and the turn ends while nobody is connected: the next worker finds its end', {}, async (env) => {
+    const client = await env.client();
+    const operationId = await holdOne(env, client, 'unheard');
+    const { worker } = await client.health();
+    await client.close();
+    await killAndSee(worker.pid);
+    await env.model.release('unheard');
+    await env.model.requests({ contains: 'HOLD unheard', min: 1 });
+    const poller = await env.client();
+    const done = await poller.poll(operationId, (status) => TERMINAL.includes(status.status), 'the end');
+    assert.deepEqual([done.status, done.finalReport?.text], ['completed', 'let go of unheard'], JSON.stringify(done));
+    assert.equal(await env.asked('HOLD unheard'), 1);
+  });
+
+  live('what was said in between is not lost', {}, async (env) => {
+    const client = await env.client();
+    const { operationId } = await client.submit('SAY before\nHOLD between\nSAY after');
+    await env.model.held('between');
+    await killAndSee((await client.health()).worker.pid);
+    await env.model.release('between');
+    const done = await client.wait(operationId, 'completed');
+    assert.ok(done.finalReport.text.includes('after'));
+  });
+
+  live('while others are queued: all complete, each prompt once', { variables: PLENTY }, async (env) => {
+    const client = await env.client();
+    const held = [];
+    for (const n of [1, 2, 3, 4]) held.push(await holdOne(env, client, `kept-${n}.`));
+    const prompts = names(12);
+    const queued = await Promise.all(prompts.map((prompt) => client.submit(`SAY ${prompt}`)));
+    await killAndSee((await client.health()).worker.pid);
+    for (const n of [1, 2, 3, 4]) await env.model.release(`kept-${n}.`);
+    for (const operationId of [...held, ...queued.map((ack) => ack.operationId)]) await client.wait(operationId, 'completed');
+    await assertAskedOnce(env, [...prompts, ...[1, 2, 3, 4].map((n) => `kept-${n}.`)]);
+    assert.deepEqual([env.workers().length, env.appServers().length], [1, 1]);
+  });
+
+  live('in the middle of many short turns: all complete, none runs twice', { variables: PLENTY }, async (env) => {
+    const client = await env.client();
+    await client.run('SAY warm');
+    await dieAmongMany(env, client, (await client.health()).worker.pid, { interrupted: 0 });
+  });
+
+  live('again and again: one app-server, one turn', {}, async (env) => {
+    const client = await env.client();
+    const operationId = await holdOne(env, client, 'often');
+    const { appServer } = await client.health();
+    for (let i = 0; i < 4; i += 1) {
+      const before = (await client.health()).worker.pid;
+      await killAndSee(before);
+      await until(async () => {
+        const { worker } = await client.health();
+        return worker.connected && worker.pid !== before;
+      }, 'another worker');
+      await client.poll(operationId, (status) => status.phase === 'running', 'the running turn');
+    }
+    await env.model.release('often');
+    assert.equal((await client.wait(operationId, 'completed')).crashCount ?? 0, 0);
+    assert.equal((await client.health()).appServer.pid, appServer.pid);
+    assert.equal(await env.asked('HOLD often'), 1);
+  });
+});
+
+describe('the worker is told to end', { skip: missing, timeout: 120000 }, () => {
+  live('on a socket: at once, its turn goes on', { skip: socketIsMissing }, async (env) => {
+    const client = await env.client();
+    const operationId = await holdOne(env, client, 'handed');
+    const { worker, appServer } = await client.health();
+    await client.close();
+    await killAndSee(worker.pid, 'SIGTERM');
+    assert.deepEqual(env.appServers().map(({ pid }) => pid), [appServer.pid]);
+    const next = await env.client();
+    await next.poll(operationId, (status) => status.phase === 'running', 'the running turn');
+    await env.model.release('handed');
+    assert.equal((await next.wait(operationId, 'completed')).finalReport.text, 'let go of handed');
+    assert.equal(await env.asked('HOLD handed'), 1);
+  });
+
+  live('on stdio: its turn ends by itself, the queue waits for the next worker', { variables: STDIO }, async (env) => {
+    const client = await env.client();
+    const operationId = await holdOne(env, client, 'drained');
+    const { threadId } = await client.status(operationId);
+    const { worker } = await client.health();
+    process.kill(worker.pid, 'SIGTERM');
+    const { operationId: queued } = await client.submit('SAY by the next one', { thread_id: threadId });
+    assert.ok(isAlive(worker.pid));
+    await env.model.release('drained');
+    assert.equal((await client.wait(operationId, 'completed')).finalReport.text, 'let go of drained');
+    assert.equal((await client.wait(queued, 'completed')).finalReport.text, 'by the next one');
+    assert.notEqual((await client.health()).worker.pid, worker.pid);
+  });
+
+  live('on stdio, past its time: the turn is interrupted, once', {
+    variables: { ...STDIO, CODEX_MCP_WORKER_DRAIN_SECONDS: '0' },
+  }, async (env) => {
+    const client = await env.client();
+    const operationId = await holdOne(env, client, 'endless');
+    await killAndSee((await client.health()).worker.pid, 'SIGTERM');
+    assert.equal((await client.wait(operationId, 'interrupted')).reason, 'app_server_exit');
+    assert.equal(await env.asked('HOLD endless'), 1);
+  });
+
+  live('with nothing to do: app-server goes too', {}, async (env) => {
+    const client = await env.client();
+    await client.run('SAY done');
+    await killAndSee((await client.health()).worker.pid, 'SIGTERM');
+    assert.deepEqual(env.appServers(), []);
+  });
+});
+
+describe('the worker dies, app-server on stdio with it', { skip: missing, timeout: 120000 }, () => {
+  live('while a turn runs: a poll brings another, the operation ends once, the next task works', {
+    variables: STDIO,
+  }, async (env) => {
     const client = await env.client();
     const operationId = await holdOne(env, client, 'worker-cut');
     const { pid } = (await client.health()).worker;
@@ -146,7 +277,9 @@ describe('the worker dies', { skip: missing, timeout: 120000 }, () => {
     assert.equal(env.appServers().length, 1);
   });
 
-  live('while nobody looks: a client that comes later and only polls brings another', {}, async (env) => {
+  live('while nobody looks: a client that comes later and only polls brings another', {
+    variables: STDIO,
+  }, async (env) => {
     const client = await env.client();
     const operationId = await holdOne(env, client, 'nobody');
     const { operationId: queued } = await client.submit('SAY still to be done', { thread_id: (await client.status(operationId)).threadId });
@@ -162,7 +295,9 @@ describe('the worker dies', { skip: missing, timeout: 120000 }, () => {
     assert.equal(await env.asked('still to be done'), 1);
   });
 
-  live('while others are queued: they complete, each prompt once', { variables: PLENTY }, async (env) => {
+  live('while others are queued: they complete, each prompt once', {
+    variables: { ...PLENTY, ...STDIO },
+  }, async (env) => {
     const client = await env.client();
     const held = [];
     for (const n of [1, 2, 3, 4]) held.push(await holdOne(env, client, `worker-held-${n}.`));
@@ -175,7 +310,9 @@ describe('the worker dies', { skip: missing, timeout: 120000 }, () => {
     assert.equal(env.workers().length, 1);
   });
 
-  live('in the middle of many short turns: each ends once, none runs twice', { variables: PLENTY }, async (env) => {
+  live('in the middle of many short turns: each ends once, none runs twice', {
+    variables: { ...PLENTY, ...STDIO },
+  }, async (env) => {
     const client = await env.client();
     await client.run('SAY warm');
     await dieAmongMany(env, client, (await client.health()).worker.pid);

@@ -151,8 +151,11 @@ describe('the client and the worker', { skip: missing, timeout: 120000 }, () => 
       assert.equal((await client.run('SAY by the next worker')).finalReport.text, 'by the next worker');
       const [next] = env.workers();
       assert.notEqual(next.pid, worker.pid);
+      // It was asked again and again, and then ended.
+      assert.ok(!isAlive(appServer.pid));
+      assert.equal(env.appServers().length, 1);
     } finally {
-      await killAndSee(appServer.pid);
+      if (isAlive(appServer.pid)) await killAndSee(appServer.pid);
     }
   });
 

@@ -10,6 +10,7 @@
 // Every answer is held against the tool's own outputSchema; an answer that does not fit fails the call.
 
 import assert from 'node:assert/strict';
+import { spawnSync } from 'node:child_process';
 import { createRequire } from 'node:module';
 import { existsSync, mkdirSync, readFileSync, realpathSync } from 'node:fs';
 import { join, resolve } from 'node:path';
@@ -30,6 +31,14 @@ function whatIsMissing() {
 
 // Why live tests cannot run here, or false.
 export const missing = whatIsMissing();
+
+// Why nothing can be tried on a socket, or false.
+export const socketIsMissing = missing || (listensOnSocket() ? false : 'this Codex has no app-server --listen unix://');
+
+function listensOnSocket() {
+  const { stdout } = spawnSync(findCodex(), ['app-server', '--help'], { encoding: 'utf8' });
+  return stdout.includes('unix://');
+}
 
 async function loadSdk() {
   const load = (name) => import(resolvePackage(`@modelcontextprotocol/sdk/client/${name}.js`));
@@ -219,10 +228,9 @@ export class LiveEnv {
     return existsSync(path) ? readFileSync(path, 'utf8') : '';
   }
 
-  // The worker ends as a person ends it, and its app-server with it.
+  // The worker ends as a person ends it, and its app-server with it unless turns run there.
   async stopWorker() {
     for (const { pid } of this.workers()) await killAndSee(pid, 'SIGTERM');
-    await until(() => !this.appServers().length, 'the end of app-server');
   }
 
   async stop() {

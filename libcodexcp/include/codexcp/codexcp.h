@@ -129,6 +129,15 @@ CODEXCP_API int codexcp_run(struct codexcp *cp, struct codexcp_error *err);
 /** Make codexcp_run() return after the present callback; a worker first writes what it knows. */
 CODEXCP_API void codexcp_stop(struct codexcp *cp);
 
+/**
+ * Stop in order: a worker (or an inline context) takes nothing new from the queue, and
+ * codexcp_run() returns when it has let go of what runs. Turns on an app-server of the `unix`
+ * transport are left running for the next worker, at once; on `stdio`, where they end with this
+ * process, they get `worker_drain_seconds` to end by themselves. Without a worker in this process
+ * the same as codexcp_stop(). codexcp_stop() afterwards cuts it short.
+ */
+CODEXCP_API void codexcp_drain(struct codexcp *cp);
+
 /** @return a descriptor to poll for reading; owned by the context */
 CODEXCP_API int codexcp_fd(const struct codexcp *cp);
 
