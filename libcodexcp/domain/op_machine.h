@@ -62,7 +62,7 @@ enum ccp_op_event {
 	X(CONTINUE, 10, "the next turn goes on where this one was cut")                            \
 	X(COUNT_CONTINUATION, 11, "it is one of max_continuations")                                \
 	X(WAIT_QUOTA, 12, "wait until the limit ends")                                             \
-	X(READ_LIMITS, 13, "ask when the limit ends, unless it is known")                          \
+	X(READ_LIMITS, 13, "ask when the limit ends")                                              \
 	X(LET_GO, 14, "what else waits for the limit may go on")
 
 enum ccp_op_effect {

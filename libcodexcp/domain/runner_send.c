@@ -108,18 +108,24 @@ static const char *newest_turn(const json_t *turns)
 	return n ? ccp_json_str(json_array_get(turns, n - 1), "id") : NULL;
 }
 
-/* Of the turn that a continuation goes on from. */
-static bool shows_request(const json_t *turns, const char *turn_id)
+/* What a continuation goes on from: versions that number turns anew know it by its place. */
+static bool shows_request(const struct ccp_live *live, const json_t *turns)
 {
+	bool unique = ccp_codex_has(&ccp_appserver_info(live->runner->as)->version,
+				    CCP_CODEX_UNIQUE_TURN_IDS);
 	json_t *value, *item;
 	struct ccp_turn turn;
 	size_t i, k;
 
-	json_array_foreach (turns, i, value)
-		if (ccp_turn_parse(value, &turn) == 0 && ccp_turn_id_is(turn_id, turn.id))
-			json_array_foreach (turn.items, k, item)
-				if (ccp_streq(ccp_json_str(item, "type"), "userMessage"))
-					return true;
+	json_array_foreach (turns, i, value) {
+		if (ccp_turn_parse(value, &turn) < 0 ||
+		    !(unique ? ccp_turn_id_is(live->op.continued_turn, turn.id)
+			     : (int64_t)i == live->op.baseline_count))
+			continue;
+		json_array_foreach (turn.items, k, item)
+			if (ccp_streq(ccp_json_str(item, "type"), "userMessage"))
+				return true;
+	}
 	return false;
 }
 
@@ -146,7 +152,7 @@ static void thread_ready(struct ccp_send *send, json_t *result, bool is_new)
 	change.baseline_turn = newest_turn(answer.turns);
 	change.baseline_count = (int64_t)json_array_size(answer.turns);
 	if (live)
-		live->request_shown = shows_request(answer.turns, live->op.continued_turn);
+		live->request_shown = shows_request(live, answer.turns);
 	ccp_runner_apply(runner, send->op_id,
 			 answer.active && !is_new ? CCP_OP_THREAD_BUSY : CCP_OP_THREAD_READY,
 			 &change, result);

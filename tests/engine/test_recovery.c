@@ -96,6 +96,35 @@ START_TEST(test_continued)
 }
 END_TEST
 
+/* Killed before the thread had a word of it: what was asked for is said again. */
+START_TEST(test_asked_again)
+{
+	struct engine_env e;
+	struct codexcp *cp;
+	_cleanup_free_ char *op = NULL;
+	json_auto_t *first = NULL, *second = NULL;
+
+	env_setup(&e);
+	env_set(&e, "CCP_FAKE_TURN_MS", "-1");
+	env_script(&e, "expect turn/start\ndefault\nawait go\ndie SIGKILL\n");
+	cp = env_open(&e, CODEXCP_MODE_INLINE);
+	op = env_submit(&e, cp, json_pack("{s:s}", CONTINUE));
+	env_wait_count(&e, "turn/start", 1);
+	rewrite_script(&e, "expect thread/resume\ndefault\nexpect thread/resume threadId\n"
+			   "reply {\"thread\":{\"id\":$threadId,\"status\":{\"type\":\"idle\"},"
+			   "\"turns\":[]},\"model\":\"m\",\"approvalPolicy\":\"never\","
+			   "\"sandbox\":{\"type\":\"readOnly\"}}\n"
+			   "expect turn/start\ndefault\nfinish\n");
+	env_go(&e, "go");
+	env_ends(&e, cp, op, "completed", NULL);
+	first = env_logged(&e, "turn/start", 0);
+	second = env_logged(&e, "turn/start", 1);
+	ck_assert_ptr_nonnull(strstr(sent_text(second), "finish the task"));
+	ck_assert_ptr_nonnull(strstr(sent_text(second), sent_text(first)));
+	env_teardown(&e);
+}
+END_TEST
+
 /* A process that dies in every turn: so many more turns as were allowed. */
 START_TEST(test_bounded)
 {
@@ -555,7 +584,7 @@ START_TEST(test_unknown)
 }
 END_TEST
 
-CCP_TEST_MAIN("recovery", test_continued, test_bounded, test_worker_lost_on_the_way,
-	      test_interrupt_wins, test_request_id, test_limit_told, test_limit_not_told,
-	      test_held_queue, test_several_wait, test_login_change, test_limit_bounded,
-	      test_interrupt_while_waiting, test_classes, test_unknown)
+CCP_TEST_MAIN("recovery", test_continued, test_asked_again, test_bounded,
+	      test_worker_lost_on_the_way, test_interrupt_wins, test_request_id, test_limit_told,
+	      test_limit_not_told, test_held_queue, test_several_wait, test_login_change,
+	      test_limit_bounded, test_interrupt_while_waiting, test_classes, test_unknown)
