@@ -259,10 +259,9 @@ void ccp_runner_leave(struct ccp_runner *runner, int64_t drain_ms, void (*left)(
 {
 	bool wait = runner->live && !outlives_us(runner);
 
-	if (runner->left)
-		return;
 	runner->left = left;
-	ccp_timer_start(runner->leave_timer, wait ? drain_ms : 0);
+	if (!runner->stopping)
+		ccp_timer_start(runner->leave_timer, wait ? drain_ms : 0);
 }
 
 /* The thread is let go of, unless another operation has come to it. */

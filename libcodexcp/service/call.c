@@ -11,6 +11,8 @@
 /* A state database that others hold is tried this long before the call fails. */
 #define OPEN_PATIENCE_MS 10000
 #define OPEN_RETRY_MS    20
+/* Reads do not wait for writers; they wait for an older database to be migrated. */
+#define READ_PATIENCE_MS 2000
 
 /* The token is a pointer that is never followed; any non-NULL address does. */
 static const char token_place;
@@ -86,9 +88,25 @@ const struct ccp_handled *ccp_call_reply(struct ccp_call *call, json_t *payload)
 	return ccp_call_fail(call, &oom);
 }
 
+/* Who could not even open the database for as long as a call waits has met no busy writer, but a
+ * program that keeps it for itself. */
+static bool is_kept_away(const struct ccp_call *call, const struct codexcp_error *err)
+{
+	bool read = call->tool->flags & CCP_TOOL_READ;
+
+	return err->code == CODEXCP_E_STATE_BUSY && !(read ? call->cp->reader : call->cp->db) &&
+	       ccp_streq(ccp_json_str(err->details, "reason"), "locked");
+}
+
 const struct ccp_handled *ccp_call_fail(struct ccp_call *call, const struct codexcp_error *err)
 {
-	return answer(call, error_payload(err), false);
+	_cleanup_error_ struct codexcp_error kept_away = { 0 };
+
+	if (!is_kept_away(call, err))
+		return answer(call, error_payload(err), false);
+	ccp_fail_copy(&kept_away, err);
+	kept_away.code = CODEXCP_E_STATE_UNAVAILABLE;
+	return answer(call, error_payload(&kept_away), false);
 }
 
 const struct ccp_handled *ccp_call_later(struct ccp_call *call)
@@ -135,8 +153,15 @@ static int prepare(struct ccp_call *call, struct codexcp_error *err)
 		if (r < 0)
 			return r;
 	}
-	if (call->tool->flags & (CCP_TOOL_READ | CCP_TOOL_NO_STATE))
+	if (call->tool->flags & CCP_TOOL_NO_STATE)
 		return 1;
+	if (call->tool->flags & CCP_TOOL_READ) {
+		struct ccp_db *db = NULL;
+
+		/* Any other failure is the tool's to tell: for some it is the answer. */
+		r = ccp_state_reader(cp, &db, err);
+		return r == CODEXCP_E_STATE_BUSY ? r : 1;
+	}
 	r = ccp_state_open(cp, err);
 	return r < 0 ? r : 1;
 }
@@ -155,6 +180,8 @@ static void run_call(void *data)
 		retry_later(call);
 		return;
 	}
+	if (r == CODEXCP_E_STATE_BUSY && (call->tool->flags & CCP_TOOL_READ))
+		r = 1;
 	if (r > 0 && !(call->tool->flags & CCP_TOOL_READ))
 		r = ccp_recursion_check(call, &err);
 	ccp_handled(r < 0 ? ccp_call_fail(call, &err) : call->tool->fn(call->cp, call, call->args));
@@ -207,7 +234,8 @@ int codexcp_call(struct codexcp *cp, const char *tool, const json_t *arguments,
 	*call = (struct ccp_call){ .cp = cp, .tool = row, .refs = 1, .fn = fn, .data = data };
 	call->arguments = arguments ? json_incref((json_t *)arguments) : NULL;
 	call->started_ms = ccp_clock_boot(ccp_context_clock(cp));
-	call->open_until = call->started_ms + OPEN_PATIENCE_MS;
+	call->open_until = call->started_ms +
+			   (row->flags & CCP_TOOL_READ ? READ_PATIENCE_MS : OPEN_PATIENCE_MS);
 	if (set_options(call, options, err) < 0 ||
 	    ccp_loop_defer(cp->loop, run_deferred, call, err) < 0)
 		return CODEXCP_E_NO_MEMORY;

@@ -22,6 +22,8 @@ enum ccp_execution_mode {
 	CCP_MODE_OBSERVE,
 };
 
+enum ccp_network_fs { CCP_NETWORK_FS_REFUSE, CCP_NETWORK_FS_ALLOW };
+
 /* Strings are owned, NULL when there is none. Paths are absolute and lexically clean. */
 struct ccp_config {
 	char *config_file; /* what was read, or NULL */
@@ -33,8 +35,9 @@ struct ccp_config {
 	char *projects_registry_path;
 	char *codex_binary_path; /* as configured; NULL: to be found, see codex_binary.h */
 	char *state_db_path;
-	char *state_dir;       /* the directory of state_db_path */
-	char **app_server_env; /* "NAME=value", NULL-terminated: for app-server */
+	char *state_dir;             /* the directory of state_db_path */
+	int64_t network_file_system; /* enum ccp_network_fs */
+	char **app_server_env;       /* "NAME=value", NULL-terminated: for app-server */
 
 	char *default_approval_policy; /* "on-request", ... as sent to Codex */
 	int64_t default_sandbox;       /* enum ccp_sandbox */

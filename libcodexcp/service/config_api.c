@@ -4,9 +4,7 @@
 #include <codexcp/config.h>
 
 #include <string.h>
-#include <unistd.h>
 
-#include "base/file.h"
 #include "base/json.h"
 #include "base/path.h"
 #include "base/str.h"
@@ -156,19 +154,6 @@ int codexcp_config_describe(struct codexcp *cp, json_t **ret_description, struct
 	return 0;
 }
 
-/* 0: there is none yet. */
-static int check_directory(const char *dir, struct codexcp_error *err)
-{
-	int r;
-
-	if (access(dir, F_OK) < 0)
-		return 0;
-	r = ccp_dir_check_private(dir, err);
-	if (r == 0)
-		r = ccp_dir_check_local(dir, err);
-	return r < 0 ? r : 1;
-}
-
 int codexcp_state_check(struct codexcp *cp, struct codexcp_error *err)
 {
 	struct ccp_db *db = NULL;
@@ -176,7 +161,7 @@ int codexcp_state_check(struct codexcp *cp, struct codexcp_error *err)
 
 	if (!cp->config)
 		return ccp_fail_copy(err, &cp->config_error);
-	r = check_directory(cp->config->state_dir, err);
+	r = ccp_state_check_place(cp, err);
 	if (r == 1)
 		r = ccp_state_reader(cp, &db, err);
 	if (r <= 0)

@@ -9,10 +9,11 @@
 #define EXPECTED_MAX 1024
 #define WEEK_SECONDS (7 * 24 * 60 * 60)
 
-/* In the order of enum ccp_sandbox and enum ccp_execution_mode. */
+/* In the order of enum ccp_sandbox, enum ccp_execution_mode and enum ccp_network_fs. */
 static const char *const sandboxes[] = { "read-only", "workspace-write", "danger-full-access",
 					 NULL };
 static const char *const modes[] = { "auto", "inline", "client", "worker", "observe", NULL };
+static const char *const network_fs[] = { "refuse", "allow", NULL };
 static const char *const approvals[] = { "untrusted", "on-failure",   "on-request",
 					 "never",     "ask_openclaw", "never_auto_approve",
 					 NULL };
@@ -52,6 +53,11 @@ const struct ccp_option ccp_options[] = {
 	       .required = true, .block = CCP_BLOCK_ALWAYS,
 	       .example = "/home/me/.local/state/codex-control-plane-mcp/codex-mcp-state.sqlite3",
 	       .doc = "the state database; logs and sockets stand in the same directory"),
+	OPTION(ENUM, network_file_system, .key = "network_file_system",
+	       .env = { "CODEX_MCP_NETWORK_FILE_SYSTEM" }, .def = "refuse", .choices = network_fs,
+	       .doc = "whether the state database may stand on NFS, SMB and the like: its locks "
+		      "and its write-ahead log need one machine; `allow` only where no other "
+		      "machine ever opens it"),
 	OPTION(VARIABLES, app_server_env, .key = "app_server_env",
 	       .example = "{\"HTTPS_PROXY\": \"http://proxy.example:8080\"}",
 	       .doc = "added to the environment of codex app-server; in the file only"),

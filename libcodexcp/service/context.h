@@ -29,6 +29,7 @@ struct codexcp {
 	 * cannot write. */
 	struct ccp_db *db, *reader;
 	struct ccp_txq *txq;
+	int64_t handed_over;  /* epoch of the older worker that was asked to leave */
 	int64_t seen_version; /* of the reader, when somebody was woken last */
 
 	struct ccp_call *calls;
@@ -50,6 +51,8 @@ struct codexcp {
 
 /* service/state.c: the state directory is made, and refused when others could read or write it. */
 int ccp_state_prepare(struct codexcp *cp, struct codexcp_error *err);
+/* The directory as it is: 1 it can be used, 0 it is not there. */
+int ccp_state_check_place(const struct codexcp *cp, struct codexcp_error *err);
 /* Prepared, and the database open for writing. CODEXCP_E_STATE_BUSY: try again soon. */
 int ccp_state_open(struct codexcp *cp, struct codexcp_error *err);
 /* The connection for reading: 1, or 0 when there is no database yet. */

@@ -5,8 +5,11 @@
  *	front end -> worker	ring			"look at the database"
  *	worker -> front end	rung			after a look that began after the ring
  *	worker -> front end	changed			rows were written
+ *	front end -> worker	leave VERSION SCHEMA	"I am newer: hand over"; an older one is not heard
  */
 #pragma once
+
+#include <stdbool.h>
 
 #define CCP_DOORBELL_NAME     "doorbell.sock"
 #define CCP_DOORBELL_MAX_LINE 1024
@@ -15,3 +18,11 @@
 #define CCP_DOORBELL_RING    "ring"
 #define CCP_DOORBELL_RUNG    "rung"
 #define CCP_DOORBELL_CHANGED "changed"
+#define CCP_DOORBELL_LEAVE   "leave"
+
+/* "word VERSION SCHEMA" of this program. */
+#define CCP_DOORBELL_RELEASE_SIZE 128
+void ccp_doorbell_line(const char *word, char out[CCP_DOORBELL_RELEASE_SIZE]);
+/* Whether the line is such a one; then *ret_order is < 0, 0 or > 0: its sender is older than this
+ * program, the same, or newer. */
+bool ccp_doorbell_compare(const char *line, const char *word, int *ret_order);

@@ -13,6 +13,8 @@
 /* A lost ring costs at most this. */
 #define POLL_MS             1000
 #define POLLS_PER_HEARTBEAT 10
+/* Nobody is in a hurry to replace a worker whose turns would end with it. */
+#define HAND_OVER_MS (7 * 24 * 3600 * (int64_t)1000)
 
 static int64_t now_ms(const struct ccp_engine *engine)
 {
@@ -211,7 +213,7 @@ static void on_left(void *data)
 	codexcp_stop(engine->cp);
 }
 
-void ccp_engine_leave(struct ccp_engine *engine, const char *why)
+static void leave(struct ccp_engine *engine, const char *why, int64_t drain_ms)
 {
 	ccp_log(CCP_LOG_INFO, "leaving", "why", why, NULL);
 	ccp_timer_stop(engine->lock_timer);
@@ -220,7 +222,19 @@ void ccp_engine_leave(struct ccp_engine *engine, const char *why)
 		return;
 	}
 	ccp_runner_flush(engine->runner);
-	ccp_runner_leave(engine->runner, engine->cp->config->worker_drain_seconds * 1000, on_left);
+	ccp_runner_leave(engine->runner, drain_ms, on_left);
+}
+
+void ccp_engine_leave(struct ccp_engine *engine, const char *why)
+{
+	leave(engine, why, engine->cp->config->worker_drain_seconds * 1000);
+}
+
+void ccp_engine_hand_over(struct ccp_engine *engine)
+{
+	/* An inline context belongs to its client. */
+	if (engine->cp->mode == CODEXCP_MODE_WORKER)
+		leave(engine, "a newer version takes over", HAND_OVER_MS);
 }
 
 static void on_idle(void *data)
@@ -252,6 +266,11 @@ void ccp_engine_check_idle(struct ccp_engine *engine)
 		ccp_timer_stop(engine->idle_timer);
 	else if (!ccp_timer_active(engine->idle_timer))
 		ccp_timer_start(engine->idle_timer, idle_ms);
+}
+
+bool ccp_engine_has_lock(const struct ccp_engine *engine)
+{
+	return engine->lock_fd >= 0;
 }
 
 const struct codexcp_error *ccp_engine_failure(const struct ccp_engine *engine)

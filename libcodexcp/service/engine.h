@@ -17,6 +17,8 @@ int ccp_engine_new(struct codexcp *cp, struct ccp_engine **ret_engine, struct co
 /* Leave in order and then stop the context: nothing is claimed any more, running turns are left to
  * an app-server that outlives us or get worker_drain_seconds to end. */
 void ccp_engine_leave(struct ccp_engine *engine, const char *why);
+/* Whether it is the one that may act. */
+bool ccp_engine_has_lock(const struct ccp_engine *engine);
 /* Reports the end. Operations that run are found again by the next worker. */
 void ccp_engine_free(struct ccp_engine *engine);
 /* Why an inline engine could not go to work, or NULL: then it is to be freed. Told to the

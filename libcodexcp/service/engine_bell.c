@@ -2,7 +2,6 @@
  * The worker's side of the doorbell: answers rings after having looked, tells every connected front
  * end that rows have changed.
  */
-#include <stdio.h>
 #include <string.h>
 #include <utlist.h>
 
@@ -10,7 +9,6 @@
 #include "base/str.h"
 #include "service/doorbell.h"
 #include "service/engine_internal.h"
-#include "store/schema.h"
 
 /* Commits that come close together are told once. */
 #define CHANGED_MS 2
@@ -37,10 +35,14 @@ static void on_line(struct ccp_stream *stream, char *line, size_t len, void *dat
 {
 	struct ccp_bell *bell = data;
 
-	if (!ccp_streq(line, CCP_DOORBELL_RING))
-		return;
-	ccp_engine_look(bell->engine);
-	say(stream, CCP_DOORBELL_RUNG);
+	int order;
+
+	if (ccp_streq(line, CCP_DOORBELL_RING)) {
+		ccp_engine_look(bell->engine);
+		say(stream, CCP_DOORBELL_RUNG);
+	} else if (ccp_doorbell_compare(line, CCP_DOORBELL_LEAVE, &order) && order > 0) {
+		ccp_engine_hand_over(bell->engine);
+	}
 }
 
 static void on_end(struct ccp_stream *stream, int error, void *data)
@@ -57,7 +59,7 @@ static void on_accept(int fd, void *data)
 	static const struct ccp_stream_events events = { .line = on_line, .end = on_end };
 	struct ccp_engine *engine = data;
 	struct ccp_bell *bell = calloc(1, sizeof(*bell));
-	char hello[128];
+	char hello[CCP_DOORBELL_RELEASE_SIZE];
 
 	if (!bell) {
 		ccp_closep(&fd);
@@ -70,8 +72,7 @@ static void on_accept(int fd, void *data)
 		return;
 	}
 	DL_APPEND(engine->bells, bell);
-	snprintf(hello, sizeof(hello), CCP_DOORBELL_HELLO " %s %d", CCP_VERSION,
-		 ccp_schema_version());
+	ccp_doorbell_line(CCP_DOORBELL_HELLO, hello);
 	say(bell->stream, hello);
 	ccp_engine_check_idle(engine);
 }

@@ -53,5 +53,7 @@ void ccp_report_stopped(struct ccp_engine *engine);
 
 /* engine.c */
 void ccp_engine_check_idle(struct ccp_engine *engine);
+/* A newer program wants to be the worker. */
+void ccp_engine_hand_over(struct ccp_engine *engine);
 /* Another worker has answered: this one is not needed. */
 void ccp_engine_not_needed(struct ccp_engine *engine);

@@ -56,12 +56,27 @@ static void ring(struct ccp_starter *starter)
 				    NULL);
 }
 
+/* An older worker makes room for one of this version; the end of the connection then brings it. */
+static void replace(struct ccp_starter *starter)
+{
+	char leave[CCP_DOORBELL_RELEASE_SIZE];
+
+	if (starter->cp->mode != CODEXCP_MODE_AUTO)
+		return;
+	ccp_doorbell_line(CCP_DOORBELL_LEAVE, leave);
+	(void)ccp_stream_write_line(starter->bell, leave, strlen(leave), NULL);
+}
+
 static void on_line(struct ccp_stream *stream, char *line, size_t len, void *data)
 {
 	struct ccp_starter *starter = data;
 
+	int order;
+
 	if (ccp_streq(line, CCP_DOORBELL_CHANGED))
 		ccp_context_wake(starter->cp);
+	else if (ccp_doorbell_compare(line, CCP_DOORBELL_HELLO, &order) && order < 0)
+		replace(starter);
 }
 
 /* The worker has gone. If anything is unfinished, another one is needed. */

@@ -1,12 +1,17 @@
 #include "service/context.h"
 
+#include <errno.h>
 #include <fcntl.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include "base/file.h"
 #include "base/json.h"
 #include "base/str.h"
+#include "runtime/process.h"
+#include "service/engine.h"
+#include "service/handover.h"
 #include "store/worker_store.h"
 
 #define HOME_KEY "codex_home"
@@ -21,19 +26,66 @@ char *ccp_state_lock_path(const struct codexcp *cp)
 	return ccp_asprintf("%s.worker.lock", cp->config->state_db_path);
 }
 
+/* What the system said about a place is about the state: no failure of this program. */
+static int place_failed(const char *path, int r, struct codexcp_error *err)
+{
+	_cleanup_error_ struct codexcp_error said = { 0 };
+
+	if (!err || (r != CODEXCP_E_INTERNAL && r != CODEXCP_E_STATE_UNAVAILABLE))
+		return r < 0 && r != CODEXCP_E_INTERNAL ? r : CODEXCP_E_STATE_UNAVAILABLE;
+	if (r == CODEXCP_E_INTERNAL) {
+		ccp_fail_copy(&said, err);
+		ccp_fail(err, CODEXCP_E_STATE_UNAVAILABLE,
+			 "%s; make it usable, or set CODEX_MCP_STATE_DB to another place",
+			 said.message);
+		ccp_error_add_str(err, "reason", "cannot_open");
+	}
+	ccp_error_add_str(err, "path", path);
+	return CODEXCP_E_STATE_UNAVAILABLE;
+}
+
+static int check_place(const struct codexcp *cp, struct codexcp_error *err)
+{
+	const struct ccp_config *config = cp->config;
+	int r = ccp_dir_check_private(config->state_dir, err);
+
+	if (r == 0 && config->network_file_system == CCP_NETWORK_FS_REFUSE)
+		r = ccp_dir_check_local(config->state_dir, err);
+	return r < 0 ? place_failed(config->state_dir, r, err) : 0;
+}
+
+int ccp_state_check_place(const struct codexcp *cp, struct codexcp_error *err)
+{
+	const char *dir = cp->config->state_dir;
+	struct stat st;
+	int r;
+
+	if (stat(dir, &st) == 0)
+		return check_place(cp, err) < 0 ? CODEXCP_E_STATE_UNAVAILABLE : 1;
+	if (errno == ENOENT)
+		return 0;
+	r = ccp_fail_errno(err, errno, "cannot use %s", dir);
+	return place_failed(dir, r, err);
+}
+
+static int make_dir(const char *path, struct codexcp_error *err)
+{
+	int r = ccp_dir_make(path, 0700, err);
+
+	return r < 0 ? place_failed(path, r, err) : 0;
+}
+
 int ccp_state_prepare(struct codexcp *cp, struct codexcp_error *err)
 {
 	static const char *const below[] = { CCP_STATE_RUN_DIR, CCP_STATE_LOG_DIR };
-	int r = ccp_dir_make(cp->config->state_dir, 0700, err);
+	int r = make_dir(cp->config->state_dir, err);
 
 	if (r == 0)
-		r = ccp_dir_check_private(cp->config->state_dir, err);
-	if (r == 0)
-		r = ccp_dir_check_local(cp->config->state_dir, err);
+		r = check_place(cp, err);
 	for (size_t i = 0; r == 0 && i < CCP_ARRAY_SIZE(below); i++) {
 		_cleanup_free_ char *path = ccp_state_path(cp, below[i]);
 
-		r = path ? ccp_dir_make(path, 0700, err) : ccp_fail_oom(err);
+		r = path ? make_dir(path, err) : ccp_fail_oom(err);
 	}
 	return r;
 }
@@ -41,26 +93,62 @@ int ccp_state_prepare(struct codexcp *cp, struct codexcp_error *err)
 /* SQLite would make it with the umask's mode. */
 static int make_database_file(struct codexcp *cp, struct codexcp_error *err)
 {
-	_cleanup_close_ int fd = ccp_file_open(cp->config->state_db_path, O_RDWR | O_CREAT, 0600,
-					       err);
+	const char *path = cp->config->state_db_path;
+	_cleanup_close_ int fd = ccp_file_open(path, O_RDWR | O_CREAT, 0600, err);
 
-	return CCP_MIN(fd, 0);
+	return fd < 0 ? place_failed(path, fd, err) : 0;
+}
+
+/*
+ * An older program's database is migrated by whoever holds the worker lock: this engine, or anybody
+ * for the moment that it takes when no worker runs.
+ */
+static int open_migrating(struct codexcp *cp, struct codexcp_error *err)
+{
+	_cleanup_free_ char *lock = ccp_state_lock_path(cp);
+	_cleanup_close_ int fd = -1;
+	int r = 1;
+
+	if (!cp->engine || !ccp_engine_has_lock(cp->engine))
+		r = lock ? ccp_lock_try(lock, &fd, err) : ccp_fail_oom(err);
+	if (r == 0)
+		return ccp_handover_ask(cp, err);
+	return r < 0 ? r : ccp_db_open(cp->config->state_db_path, CCP_DB_MIGRATE, &cp->db, err);
+}
+
+static bool is_older(int r, const struct codexcp_error *err)
+{
+	return r == CODEXCP_E_STATE_BUSY &&
+	       ccp_streq(ccp_json_str(err->details, "reason"), CCP_DB_OLDER_SCHEMA);
 }
 
 static int open_database(struct codexcp *cp, struct codexcp_error *err)
 {
-	int r = ccp_state_prepare(cp, err);
+	_cleanup_error_ struct codexcp_error failure = { 0 };
+	int r = ccp_state_prepare(cp, &failure);
 
 	if (r == 0)
-		r = make_database_file(cp, err);
-	return r < 0 ? r : ccp_db_open(cp->config->state_db_path, CCP_DB_WRITE, &cp->db, err);
+		r = make_database_file(cp, &failure);
+	if (r == 0)
+		r = ccp_db_open(cp->config->state_db_path, CCP_DB_WRITE, &cp->db, &failure);
+	if (is_older(r, &failure))
+		return open_migrating(cp, err);
+	return r < 0 ? ccp_fail_copy(err, &failure) : 0;
+}
+
+static void drop_makeshift(struct codexcp *cp)
+{
+	if (cp->reader && ccp_db_is_outdated(cp->reader))
+		ccp_db_close(TAKE_PTR(cp->reader));
 }
 
 int ccp_state_open(struct codexcp *cp, struct codexcp_error *err)
 {
 	struct ccp_db *reader = NULL;
-	int r = cp->db ? 0 : open_database(cp, err);
+	int r;
 
+	drop_makeshift(cp);
+	r = cp->db ? 0 : open_database(cp, err);
 	if (r == 0 && !cp->txq)
 		r = ccp_txq_new(cp->loop, cp->db, &cp->txq, err);
 	if (r == 0)
@@ -68,23 +156,52 @@ int ccp_state_open(struct codexcp *cp, struct codexcp_error *err)
 	return CCP_MIN(r, 0);
 }
 
+/* A read migrates nothing: it sees that somebody does who may. */
+static int want_migration(struct codexcp *cp, struct codexcp_error *err)
+{
+	_cleanup_free_ char *lock = ccp_state_lock_path(cp);
+
+	if (lock && ccp_lock_is_held(lock, NULL) == 1)
+		return ccp_handover_ask(cp, err);
+	ccp_context_ring(cp);
+	return CODEXCP_E_STATE_BUSY;
+}
+
+/* 1 open, 0 there is no database. */
+static int open_reader(struct codexcp *cp, struct codexcp_error *err)
+{
+	const char *path = cp->config->state_db_path;
+	struct stat st;
+	int r = ccp_state_check_place(cp, err);
+
+	if (r <= 0)
+		return r;
+	/* Nothing was ever submitted: a read does not make a database. */
+	if (stat(path, &st) < 0 && errno != ENOENT) {
+		r = ccp_fail_errno(err, errno, "cannot use %s", path);
+		return place_failed(path, r, err);
+	}
+	if (access(path, F_OK) < 0 || st.st_size == 0)
+		return 0;
+	r = ccp_db_open(path, CCP_DB_READ, &cp->reader, err);
+	return r < 0 ? r : 1;
+}
+
 int ccp_state_reader(struct codexcp *cp, struct ccp_db **ret_db, struct codexcp_error *err)
 {
-	struct stat st;
-	int r;
+	_cleanup_error_ struct codexcp_error failure = { 0 };
+	int r = 1;
 
-	if (!cp->reader) {
-		/* Nothing was ever submitted: a read does not make a database. */
-		if (stat(cp->config->state_db_path, &st) < 0 || st.st_size == 0)
-			return 0;
-		r = ccp_dir_check_private(cp->config->state_dir, err);
-		if (r == 0)
-			r = ccp_db_open(cp->config->state_db_path, CCP_DB_READ, &cp->reader, err);
-		if (r < 0)
-			return r;
-	}
-	*ret_db = cp->reader;
-	return 1;
+	drop_makeshift(cp);
+	if (!cp->reader)
+		r = open_reader(cp, &failure);
+	if (r < 0)
+		ccp_fail_copy(err, &failure);
+	if (is_older(r, &failure))
+		return want_migration(cp, err);
+	if (r == 1)
+		*ret_db = cp->reader;
+	return r;
 }
 
 /* A home and a link to it are the same. */

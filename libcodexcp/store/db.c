@@ -1,14 +1,15 @@
-#include "store/db.h"
+#include "store/db_internal.h"
 
 #include <errno.h>
-#include <sqlite3.h>
 #include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
 
+#include "base/path.h"
 #include "base/str.h"
-#include "store/schema.h"
+#include "base/strbuf.h"
 
-/* "ccp1": tells file(1) and us whose database this is. */
-#define APPLICATION_ID  0x63637031
 #define BUSY_TIMEOUT_MS 5
 /* What the write-ahead log may keep on disk between checkpoints. */
 #define WAL_LIMIT_BYTES "1048576"
@@ -20,59 +21,14 @@ static const char *const sql_texts[] = { CCP_STATEMENTS(X) };
 static const char *const sql_names[] = { CCP_STATEMENTS(X) };
 #undef X
 
-struct ccp_db {
-	sqlite3 *handle;
-	char *path;
-	bool in_transaction;
-	struct {
-		sqlite3_stmt *stmt;
-		bool used;
-	} cache[CCP_ARRAY_SIZE(sql_texts)];
-};
-
-static const struct {
-	int sqlite, code;
-	const char *reason;
-} sqlite_errors[] = {
-	{ SQLITE_BUSY, CODEXCP_E_STATE_BUSY, NULL },
-	{ SQLITE_LOCKED, CODEXCP_E_STATE_BUSY, NULL },
-	{ SQLITE_NOMEM, CODEXCP_E_NO_MEMORY, NULL },
-	{ SQLITE_FULL, CODEXCP_E_STATE_UNAVAILABLE, "full" },
-	{ SQLITE_READONLY, CODEXCP_E_STATE_UNAVAILABLE, "read_only" },
-	{ SQLITE_PERM, CODEXCP_E_STATE_UNAVAILABLE, "read_only" },
-	{ SQLITE_CORRUPT, CODEXCP_E_STATE_UNAVAILABLE, "corrupt" },
-	{ SQLITE_NOTADB, CODEXCP_E_STATE_UNAVAILABLE, "corrupt" },
-	{ SQLITE_CANTOPEN, CODEXCP_E_STATE_UNAVAILABLE, "cannot_open" },
-	{ SQLITE_IOERR, CODEXCP_E_STATE_UNAVAILABLE, "io_error" },
-};
-
-static int fail_sqlite(const struct ccp_db *db, int rc, const char *what, struct codexcp_error *err)
-{
-	int code = CODEXCP_E_INTERNAL;
-	const char *reason = NULL;
-
-	for (size_t i = 0; i < CCP_ARRAY_SIZE(sqlite_errors); i++)
-		if (sqlite_errors[i].sqlite == (rc & 0xff)) {
-			code = sqlite_errors[i].code;
-			reason = sqlite_errors[i].reason;
-		}
-	ccp_fail(err, code, "%s: %s (%s)", db->path, db->handle ? sqlite3_errmsg(db->handle) : "",
-		 what);
-	if (reason) {
-		ccp_error_add_str(err, "path", db->path);
-		ccp_error_add_str(err, "reason", reason);
-	}
-	return code;
-}
-
-static int exec(struct ccp_db *db, const char *sql, struct codexcp_error *err)
+int ccp_db_exec(struct ccp_db *db, const char *sql, struct codexcp_error *err)
 {
 	int rc = sqlite3_exec(db->handle, sql, NULL, NULL, NULL);
 
-	return rc == SQLITE_OK ? 0 : fail_sqlite(db, rc, "statement", err);
+	return rc == SQLITE_OK ? 0 : ccp_db_fail(db, rc, "statement", err);
 }
 
-static int read_number(struct ccp_db *db, const char *sql, int64_t *ret, struct codexcp_error *err)
+int ccp_db_number(struct ccp_db *db, const char *sql, int64_t *ret, struct codexcp_error *err)
 {
 	sqlite3_stmt *stmt = NULL;
 	int rc = sqlite3_prepare_v2(db->handle, sql, -1, &stmt, NULL);
@@ -82,86 +38,7 @@ static int read_number(struct ccp_db *db, const char *sql, int64_t *ret, struct 
 	if (rc == SQLITE_ROW)
 		*ret = sqlite3_column_int64(stmt, 0);
 	sqlite3_finalize(stmt);
-	return rc == SQLITE_ROW ? 0 : fail_sqlite(db, rc, sql, err);
-}
-
-/* One migration and its bookkeeping, inside the caller's transaction. */
-static int migrate_step(struct ccp_db *db, const struct ccp_migration *step,
-			struct codexcp_error *err)
-{
-	char text[256];
-	int r;
-
-	snprintf(text, sizeof(text),
-		 "INSERT OR REPLACE INTO meta(key, value) VALUES('schema', '%d'),"
-		 "('min_reader', '%d'), ('min_writer', '%d'); PRAGMA user_version = %d;"
-		 "PRAGMA application_id = %d;",
-		 step->version, step->min_reader, step->min_writer, step->version, APPLICATION_ID);
-	r = exec(db, step->sql, err);
-	return r < 0 ? r : exec(db, text, err);
-}
-
-static int fail_schema(const struct ccp_db *db, const char *reason, const char *message,
-		       int64_t version, struct codexcp_error *err)
-{
-	ccp_fail(err, CODEXCP_E_STATE_UNAVAILABLE, "%s: %s (schema %d, this program knows %d)",
-		 db->path, message, (int)version, ccp_schema_version());
-	ccp_error_add_str(err, "path", db->path);
-	ccp_error_add_str(err, "reason", reason);
-	return CODEXCP_E_STATE_UNAVAILABLE;
-}
-
-static int migrate(struct ccp_db *db, struct codexcp_error *err)
-{
-	int64_t version = 0, objects = 0;
-	int r = ccp_db_begin(db, err);
-
-	if (r < 0)
-		return r;
-	/* Somebody else may have made the schema while we waited for the lock. */
-	r = read_number(db, "PRAGMA user_version", &version, err);
-	if (r == 0)
-		r = read_number(db, "SELECT count(*) FROM sqlite_schema", &objects, err);
-	if (r == 0 && version == 0 && objects > 0)
-		r = fail_schema(db, "corrupt", "not a state database of this program", version,
-				err);
-	for (size_t i = 0; r == 0 && i < ccp_migration_count; i++)
-		if (ccp_migrations[i].version > version)
-			r = migrate_step(db, &ccp_migrations[i], err);
-	if (r == 0)
-		r = ccp_db_commit(db, err);
-	if (r < 0)
-		ccp_db_rollback(db);
-	return r;
-}
-
-static int check_schema(struct ccp_db *db, enum ccp_db_mode mode, struct codexcp_error *err)
-{
-	const char *oldest =
-		mode == CCP_DB_WRITE
-			? "SELECT cast(value AS INTEGER) FROM meta WHERE key = 'min_writer'"
-			: "SELECT cast(value AS INTEGER) FROM meta WHERE key = 'min_reader'";
-	int64_t version = 0, application = 0, needed = 0;
-	int r = read_number(db, "PRAGMA user_version", &version, err);
-
-	if (r == 0)
-		r = read_number(db, "PRAGMA application_id", &application, err);
-	if (r < 0)
-		return r;
-	if (version > 0 && application != APPLICATION_ID)
-		return fail_schema(db, "corrupt", "not a state database of this program", version,
-				   err);
-	if (version < ccp_schema_version())
-		return mode == CCP_DB_WRITE
-			       ? migrate(db, err)
-			       : fail_schema(db, "missing", "has no schema yet", version, err);
-	if (version == ccp_schema_version())
-		return 0;
-	r = read_number(db, oldest, &needed, err);
-	if (r == 0 && needed > ccp_schema_version())
-		return fail_schema(db, "newer_schema", "was written by a newer version", version,
-				   err);
-	return r;
+	return rc == SQLITE_ROW ? 0 : ccp_db_fail(db, rc, sql, err);
 }
 
 static const char *const open_pragmas[] = {
@@ -174,18 +51,37 @@ static const char *const open_pragmas[] = {
 static int use_wal(struct ccp_db *db, struct codexcp_error *err)
 {
 	int64_t wal = 0;
-	int r = exec(db, "PRAGMA journal_mode = WAL", err);
+	int r = ccp_db_exec(db, "PRAGMA journal_mode = WAL", err);
 
 	if (r == 0)
-		r = read_number(db, "SELECT journal_mode = 'wal' FROM pragma_journal_mode", &wal,
-				err);
+		r = ccp_db_number(db, "SELECT journal_mode = 'wal' FROM pragma_journal_mode", &wal,
+				  err);
 	if (r < 0 || wal)
 		return r;
-	ccp_fail(err, CODEXCP_E_STATE_UNAVAILABLE, "%s: its file system cannot hold a WAL database",
-		 db->path);
-	ccp_error_add_str(err, "path", db->path);
-	ccp_error_add_str(err, "reason", "network_fs");
-	return CODEXCP_E_STATE_UNAVAILABLE;
+	return ccp_db_fail_state(db->path, "network_fs", err,
+				 "its file system cannot share the memory that the write-ahead log "
+				 "needs; set CODEX_MCP_STATE_DB to a local disk");
+}
+
+/* SQLite's URI for a path: what has a meaning in one is escaped. */
+static char *file_uri(const char *path, const char *query)
+{
+	_cleanup_(ccp_strbuf_done) struct ccp_strbuf sb = CCP_STRBUF(3 * strlen(path) + 64);
+
+	ccp_strbuf_append(&sb, "file:");
+	for (const char *c = path; *c; c++) {
+		if (strchr("%?#", *c))
+			ccp_strbuf_appendf(&sb, "%%%02x", (unsigned char)*c);
+		else
+			ccp_strbuf_append_n(&sb, c, 1);
+	}
+	ccp_strbuf_append(&sb, query);
+	return ccp_strbuf_take(&sb);
+}
+
+static bool may_write(enum ccp_db_mode mode)
+{
+	return mode == CCP_DB_WRITE || mode == CCP_DB_MIGRATE;
 }
 
 static int set_up(struct ccp_db *db, enum ccp_db_mode mode, struct codexcp_error *err)
@@ -194,42 +90,98 @@ static int set_up(struct ccp_db *db, enum ccp_db_mode mode, struct codexcp_error
 	int r = 0;
 
 	sqlite3_busy_timeout(db->handle, BUSY_TIMEOUT_MS);
-	if (mode == CCP_DB_WRITE) {
-		r = read_number(db, "PRAGMA user_version", &version, err);
+	if (may_write(mode)) {
+		/* SQLite opens a file that cannot be written for reading, without a word. */
+		if (sqlite3_db_readonly(db->handle, "main") == 1)
+			return ccp_db_fail(db, SQLITE_READONLY, "open", err);
+		r = ccp_db_number(db, "PRAGMA user_version", &version, err);
 		/* Only takes effect before the first table, and writes whenever it is said. */
 		if (r == 0 && version == 0)
-			r = exec(db, "PRAGMA auto_vacuum = INCREMENTAL", err);
+			r = ccp_db_exec(db, "PRAGMA auto_vacuum = INCREMENTAL", err);
 		if (r == 0)
 			r = use_wal(db, err);
 		for (size_t i = 0; r == 0 && i < CCP_ARRAY_SIZE(open_pragmas); i++)
-			r = exec(db, open_pragmas[i], err);
+			r = ccp_db_exec(db, open_pragmas[i], err);
 	}
-	return r < 0 ? r : check_schema(db, mode, err);
+	return r < 0 ? r : ccp_db_check_schema(db, mode, err);
 }
 
-int ccp_db_open(const char *path, enum ccp_db_mode mode, struct ccp_db **ret_db,
-		struct codexcp_error *err)
+/* `query` NULL: the file as it is; else a URI with these parameters. */
+static int open_as(const char *path, const char *query, enum ccp_db_mode mode,
+		   struct ccp_db **ret_db, struct codexcp_error *err)
 {
 	_cleanup_(ccp_db_closep) struct ccp_db *db = calloc(1, sizeof(*db));
-	int flags = mode == CCP_DB_READ ? SQLITE_OPEN_READONLY
-					: SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE;
+	int flags = may_write(mode) ? SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE
+				    : SQLITE_OPEN_READONLY;
+	_cleanup_free_ char *uri = query ? file_uri(path, query) : strdup(path);
 	int rc;
 
-	if (!db || !(db->path = strdup(path)))
+	if (!db || !uri || !(db->path = strdup(path)))
 		return ccp_fail_oom(err);
-	rc = sqlite3_open_v2(path, &db->handle, flags | SQLITE_OPEN_NOMUTEX, NULL);
-	if (rc != SQLITE_OK) {
-		int code = fail_sqlite(db, rc, "open", err);
-
-		if (db->handle && sqlite3_system_errno(db->handle) == ENOENT)
-			ccp_error_add_str(err, "reason", "missing");
-		return code;
-	}
+	if (query)
+		flags |= SQLITE_OPEN_URI;
+	rc = sqlite3_open_v2(uri, &db->handle, flags | SQLITE_OPEN_NOMUTEX, NULL);
+	if (rc != SQLITE_OK)
+		return ccp_db_fail(db, rc, "open", err);
 	rc = set_up(db, mode, err);
 	if (rc < 0)
 		return rc;
 	*ret_db = TAKE_PTR(db);
 	return 0;
+}
+
+static bool is_there(const char *path, const char *suffix, off_t min_size)
+{
+	_cleanup_free_ char *beside = ccp_asprintf("%s%s", path, suffix);
+	struct stat st;
+
+	return !beside || (stat(beside, &st) == 0 && st.st_size >= min_size);
+}
+
+/* No process of ours can write where the directory is closed to us; and all that was written stands
+ * in the file itself. */
+static bool is_unchanging(const char *path)
+{
+	_cleanup_free_ char *dir = ccp_path_parent(path);
+
+	return dir && access(dir, W_OK) < 0 && (errno == EACCES || errno == EROFS) &&
+	       !is_there(path, "-wal", 1);
+}
+
+/*
+ * Readers of a WAL database share memory in a file beside it. Where that cannot be made or written
+ * (a full disk, a directory without permission) SQLite can still read: with a private copy of what
+ * stands in the log, or the file alone when there is no log and nobody can begin one.
+ */
+static int open_for_reading(const char *path, enum ccp_db_mode mode, struct ccp_db **ret_db,
+			    struct codexcp_error *err)
+{
+	_cleanup_error_ struct codexcp_error other = { 0 };
+	int r = open_as(path, NULL, mode, ret_db, err), again = r;
+
+	if (r != CODEXCP_E_STATE_UNAVAILABLE)
+		return r;
+	if (is_there(path, "-shm", 0))
+		again = open_as(path, "?readonly_shm=1", mode, ret_db, &other);
+	if (again < 0 && is_unchanging(path))
+		again = open_as(path, "?immutable=1", mode, ret_db, &other);
+	if (again < 0)
+		return r;
+	(*ret_db)->makeshift = true;
+	codexcp_error_done(err);
+	return 0;
+}
+
+int ccp_db_open(const char *path, enum ccp_db_mode mode, struct ccp_db **ret_db,
+		struct codexcp_error *err)
+{
+	return may_write(mode) ? open_as(path, NULL, mode, ret_db, err)
+			       : open_for_reading(path, mode, ret_db, err);
+}
+
+bool ccp_db_is_outdated(const struct ccp_db *db)
+{
+	return db->makeshift;
 }
 
 void ccp_db_close(struct ccp_db *db)
@@ -250,7 +202,7 @@ const char *ccp_db_path(const struct ccp_db *db)
 
 int ccp_db_begin(struct ccp_db *db, struct codexcp_error *err)
 {
-	int r = exec(db, "BEGIN IMMEDIATE", err);
+	int r = ccp_db_exec(db, "BEGIN IMMEDIATE", err);
 
 	db->in_transaction = r == 0;
 	return r;
@@ -258,7 +210,7 @@ int ccp_db_begin(struct ccp_db *db, struct codexcp_error *err)
 
 int ccp_db_commit(struct ccp_db *db, struct codexcp_error *err)
 {
-	int r = exec(db, "COMMIT", err);
+	int r = ccp_db_exec(db, "COMMIT", err);
 
 	if (r == 0)
 		db->in_transaction = false;
@@ -276,7 +228,7 @@ int64_t ccp_db_data_version(struct ccp_db *db)
 {
 	int64_t version = 0;
 
-	(void)read_number(db, "PRAGMA data_version", &version, NULL);
+	(void)ccp_db_number(db, "PRAGMA data_version", &version, NULL);
 	return version;
 }
 
@@ -296,7 +248,7 @@ int ccp_stmt_open(struct ccp_db *db, enum ccp_sql sql, struct ccp_stmt *ret_stmt
 					    cached ? SQLITE_PREPARE_PERSISTENT : 0, &stmt, NULL);
 
 		if (rc != SQLITE_OK)
-			return fail_sqlite(db, rc, sql_names[sql], err);
+			return ccp_db_fail(db, rc, sql_names[sql], err);
 	}
 	if (cached) {
 		db->cache[sql].stmt = stmt;
@@ -344,7 +296,7 @@ int ccp_stmt_step(struct ccp_stmt *stmt, struct codexcp_error *err)
 		return 1;
 	if (rc == SQLITE_DONE)
 		return 0;
-	return fail_sqlite(stmt->db, rc, sql_names[stmt->sql], err);
+	return ccp_db_fail(stmt->db, rc, sql_names[stmt->sql], err);
 }
 
 int ccp_stmt_run(struct ccp_stmt *stmt, struct codexcp_error *err)

@@ -23,24 +23,32 @@ struct ccp_db;
 struct sqlite3_stmt;
 
 enum ccp_db_mode {
-	CCP_DB_READ,  /* an existing database, never written through this connection */
-	CCP_DB_WRITE, /* made when it is not there */
+	CCP_DB_READ,    /* an existing database, never written through this connection */
+	CCP_DB_WRITE,   /* made when it is not there; an older schema stays as it is */
+	CCP_DB_MIGRATE, /* the same, and an older schema is migrated: for who holds the worker lock */
+	CCP_DB_EXAMINE, /* as READ, and of an older schema too: what is asked must be old */
 };
 
 enum ccp_sql {
 #define X(name, text) CCP_SQL_##name,
 	CCP_STATEMENTS(X)
 #undef X
+		CCP_SQL_COUNT
 };
 
 /* Opens, checks the schema's version, makes an empty file's schema. CODEXCP_E_STATE_UNAVAILABLE
- * (details path, reason: full, read_only, corrupt, newer_schema, missing, cannot_open, io_error) or
- * CODEXCP_E_STATE_BUSY. */
+ * (details path, reason: full, read_only, corrupt, newer_schema, network_fs, missing, cannot_open,
+ * io_error) or CODEXCP_E_STATE_BUSY (reason: locked, or CCP_DB_OLDER_SCHEMA). */
+#define CCP_DB_OLDER_SCHEMA "older_schema"
 int ccp_db_open(const char *path, enum ccp_db_mode mode, struct ccp_db **ret_db,
 		struct codexcp_error *err);
 void ccp_db_close(struct ccp_db *db);
 CCP_DEFINE_CLEANUP(struct ccp_db, ccp_db_close);
 const char *ccp_db_path(const struct ccp_db *db);
+/* Opened for reading where a reader's usual means could not be had (a full disk, a directory without
+ * permission): good for one look, then to be opened anew. A writer of the same process could not
+ * write beside it. */
+bool ccp_db_is_outdated(const struct ccp_db *db);
 
 /* BEGIN IMMEDIATE: whoever has begun will not meet a busy database before the commit. */
 int ccp_db_begin(struct ccp_db *db, struct codexcp_error *err);

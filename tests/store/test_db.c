@@ -107,7 +107,7 @@ START_TEST(test_settings)
 	db_expect(f.path, "PRAGMA application_id", "1667461169\n"); /* "ccp1" */
 	db_expect(f.path, "PRAGMA user_version", "2\n");
 	db_expect(f.path, "SELECT key, value FROM meta ORDER BY key",
-		  "min_reader|1\nmin_writer|1\nschema|2\n");
+		  "min_reader|1\nmin_writer|1\nprogram|" CCP_VERSION "\nschema|2\n");
 	ck_assert_int_eq(ccp_schema_version(), 2);
 	db_done(&f);
 }
@@ -218,23 +218,39 @@ START_TEST(test_foreign_database)
 }
 END_TEST
 
-/* A newer version says itself which programs may still read and which may write. */
+/* A newer version says itself which programs may still read and which may write, and who wrote it
+ * says what to upgrade to. */
 START_TEST(test_newer_schema)
 {
 	struct db_fixture f;
+	struct ccp_op row = db_op_row("a");
+	struct ccp_db *reader = NULL;
 
 	db_setup(&f);
+	db_insert(f.db, &row);
 	ccp_db_close(TAKE_PTR(f.db));
 	db_exec(f.path, "PRAGMA user_version = 3");
+	db_exec(f.path, "UPDATE meta SET value = '9.8.7' WHERE key = 'program'");
 	ccp_db_close(db_open(f.path, CCP_DB_WRITE));
 	ccp_db_close(db_open(f.path, CCP_DB_READ));
 
 	db_exec(f.path, "UPDATE meta SET value = '3' WHERE key = 'min_writer'");
 	check_refused(f.path, CCP_DB_WRITE, "newer_schema");
-	ccp_db_close(db_open(f.path, CCP_DB_READ));
+	check_refused(f.path, CCP_DB_MIGRATE, "newer_schema");
+	reader = db_open(f.path, CCP_DB_READ);
+	{
+		_cleanup_op_ struct ccp_op op = { 0 };
+
+		ck_assert_int_eq(ccp_op_get(reader, "a", &op, &db_err), 1);
+	}
+	ccp_db_close(reader);
 
 	db_exec(f.path, "UPDATE meta SET value = '3' WHERE key = 'min_reader'");
 	check_refused(f.path, CCP_DB_READ, "newer_schema");
+	check_refused(f.path, CCP_DB_EXAMINE, "newer_schema");
+	ck_assert_int_lt(ccp_db_open(f.path, CCP_DB_READ, &reader, &db_err), 0);
+	ck_assert_ptr_nonnull(strstr(db_err.message, "upgrade to 9.8.7"));
+	ck_assert_str_eq(ccp_json_str(db_err.details, "requiredVersion"), "9.8.7");
 	db_expect(f.path, "PRAGMA user_version", "3\n");
 	db_done(&f);
 }
@@ -288,7 +304,7 @@ START_TEST(test_racing_creators)
 	}
 	f.db = db_open(f.path, CCP_DB_WRITE);
 	db_expect(f.path, "SELECT key, value FROM meta ORDER BY key",
-		  "min_reader|1\nmin_writer|1\nschema|2\n");
+		  "min_reader|1\nmin_writer|1\nprogram|" CCP_VERSION "\nschema|2\n");
 	db_done(&f);
 }
 END_TEST
@@ -414,7 +430,8 @@ static char *dump_schema(const char *path)
 	char *objects = db_query(path, "SELECT sql || ';' FROM sqlite_schema WHERE sql NOT NULL "
 				       "AND name NOT LIKE 'sqlite\\_%' ESCAPE '\\' ORDER BY rowid");
 	char *meta = db_query(path, "SELECT 'INSERT INTO meta VALUES(''' || key || ''', ''' || "
-				    "value || ''');' FROM meta ORDER BY key");
+				    "value || ''');' FROM meta WHERE key <> 'program' "
+				    "ORDER BY key");
 	char *numbers = db_query(path, "SELECT 'PRAGMA user_version = ' || "
 				       "(SELECT user_version FROM pragma_user_version) || ';' || "
 				       "char(10) || 'PRAGMA application_id = ' || "
@@ -496,7 +513,7 @@ START_TEST(test_every_schema_migrates)
 		db_exec(path, stored);
 		db_exec(path, "INSERT INTO projects VALUES('/p', 'prj_p', 1)");
 		ccp_db_close(f.db);
-		f.db = db_open(path, CCP_DB_WRITE);
+		f.db = db_open(path, CCP_DB_MIGRATE);
 		db_insert(f.db, &row);
 		db_expect(path, "SELECT path FROM projects", "/p\n");
 		later = dump_schema(path);
@@ -512,8 +529,37 @@ START_TEST(test_every_schema_migrates)
 }
 END_TEST
 
+/* Nobody but the holder of the worker lock migrates: an older worker may be at work. */
+START_TEST(test_older_schema)
+{
+	static const enum ccp_db_mode modes[] = { CCP_DB_READ, CCP_DB_WRITE };
+	char *file = schema_file(1), *stored = read_text(file);
+	struct ccp_op_counts counts;
+	struct db_fixture f;
+
+	db_setup_path(&f);
+	db_exec(f.path, stored);
+	for (size_t i = 0; i < CCP_ARRAY_SIZE(modes); i++) {
+		ck_assert_int_eq(ccp_db_open(f.path, modes[i], &f.db, &db_err),
+				 CODEXCP_E_STATE_BUSY);
+		ck_assert_str_eq(ccp_json_str(db_err.details, "reason"), CCP_DB_OLDER_SCHEMA);
+		ck_assert_str_eq(ccp_json_str(db_err.details, "path"), f.path);
+	}
+	db_expect(f.path, "PRAGMA user_version", "1\n");
+	f.db = db_open(f.path, CCP_DB_EXAMINE);
+	OK(ccp_op_count(f.db, &counts, &db_err));
+	ccp_db_close(f.db);
+	f.db = db_open(f.path, CCP_DB_MIGRATE);
+	db_expect(f.path, "PRAGMA user_version", "2\n");
+	ccp_db_close(db_open(f.path, CCP_DB_WRITE));
+	free(stored);
+	free(file);
+	db_done(&f);
+}
+END_TEST
+
 CCP_TEST_MAIN("db", test_statements_prepare, test_statements_use_indexes, test_settings,
 	      test_foreign_keys, test_modes, test_missing_directory, test_empty_file,
 	      test_not_a_database, test_foreign_database, test_newer_schema, test_racing_creators,
 	      test_busy, test_data_version, test_rollback, test_nested_statements,
-	      test_bind_failure, test_newest_schema, test_every_schema_migrates)
+	      test_bind_failure, test_newest_schema, test_every_schema_migrates, test_older_schema)

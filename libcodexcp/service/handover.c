@@ -1,0 +1,58 @@
+#include "service/handover.h"
+
+#include <signal.h>
+#include <stdio.h>
+
+#include "base/json.h"
+#include "base/log.h"
+#include "base/str.h"
+#include "runtime/process.h"
+#include "store/worker_store.h"
+
+static int fail_waiting(const struct codexcp *cp, const struct ccp_worker_holder *holder,
+			int64_t active, struct codexcp_error *err)
+{
+	ccp_fail(err, CODEXCP_E_STATE_BUSY,
+		 "%s is served by an older version (%s), which still works on %d operations; it "
+		 "hands over when they have ended",
+		 cp->config->state_db_path, holder->version ? holder->version : "unknown",
+		 (int)active);
+	ccp_error_add_str(err, "path", cp->config->state_db_path);
+	ccp_error_add_str(err, "reason", "older_worker");
+	ccp_error_add_str(err, "workerVersion", holder->version);
+	ccp_error_add(err, "activeOperations", json_integer(active));
+	return CODEXCP_E_STATE_BUSY;
+}
+
+/* Told once: a second signal may mean more than the first. */
+static void end_worker(struct codexcp *cp, const struct ccp_worker_holder *holder)
+{
+	struct ccp_process_id id = { .pid = holder->pid, .start_time = holder->start_time };
+
+	if (cp->handed_over == holder->epoch || !holder->start_time || !holder->boot_id ||
+	    !ccp_streq(holder->role, "worker"))
+		return;
+	snprintf(id.boot, sizeof(id.boot), "%s", holder->boot_id);
+	cp->handed_over = holder->epoch;
+	ccp_log(CCP_LOG_INFO, "an older worker is asked to leave", "version", holder->version,
+		NULL);
+	ccp_process_signal(&id, SIGTERM);
+}
+
+int ccp_handover_ask(struct codexcp *cp, struct codexcp_error *err)
+{
+	_cleanup_(ccp_db_closep) struct ccp_db *db = NULL;
+	_cleanup_(ccp_worker_holder_done) struct ccp_worker_holder holder = { 0 };
+	struct ccp_op_counts counts = { 0 };
+	int r = ccp_db_open(cp->config->state_db_path, CCP_DB_EXAMINE, &db, err);
+
+	if (r == 0)
+		r = ccp_op_count(db, &counts, err);
+	if (r == 0)
+		r = ccp_worker_holder(db, &holder, err);
+	if (r < 0)
+		return r;
+	if (r == 1 && !counts.active)
+		end_worker(cp, &holder);
+	return fail_waiting(cp, &holder, counts.active, err);
+}
