@@ -123,9 +123,9 @@ static void set_queue_state(json_t **obj, const struct ccp_op *op)
 	json_auto_t *keys = NULL;
 
 	ccp_json_set_str(&state, "queueStatus",
-			 !op->active                      ? op->status
-			 : ccp_streq(op->phase, "queued") ? "queued"
-							  : "running");
+			 !op->active                                        ? op->status
+			 : ccp_step_row(step_of(op))->flags & CCP_STEP_SLOT ? "running"
+									    : "queued");
 	ccp_json_set_str(&state, "priority", priorities[CCP_CLAMP(op->priority, 0, 2)]);
 	ccp_json_set_str(&state, "estimatedCostClass", op->cost_class);
 	ccp_json_set_str(&state, "agentId", op->agent_id);

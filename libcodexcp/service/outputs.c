@@ -145,7 +145,7 @@ static const struct ccp_field active_table[] = {
 };
 static const struct ccp_field work_table[] = {
 	INT("activeOperationCount"), INT("queuedOperationCount"), INT("runningOperationCount"),
-	INT("waitingOperationCount"), LIST("operations", active_table), END
+	INT("waitingOperationCount"), TIME("accountHeldUntil"), LIST("operations", active_table), END
 };
 static const struct ccp_field paths_table[] = {
 	STRING("stateDb"), STRING("codexHome"), STRING("projectsRoot"),

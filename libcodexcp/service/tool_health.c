@@ -129,14 +129,18 @@ static int add_active(const struct ccp_op *op, void *data)
 static json_t *work_json(struct ccp_db *db, const char *only, const struct ccp_op_counts *counts)
 {
 	struct active_list list = { json_array(), only };
+	struct ccp_op_quota quota = { 0 };
 	json_t *o = json_object();
 
+	if (db)
+		(void)ccp_op_quota(db, &quota, NULL);
 	if (db)
 		(void)ccp_op_each_active(db, add_active, &list, NULL);
 	ccp_json_set_int(&o, "activeOperationCount", counts->active);
 	ccp_json_set_int(&o, "queuedOperationCount", counts->queued);
 	ccp_json_set_int(&o, "runningOperationCount", counts->active - counts->queued);
 	ccp_json_set_int(&o, "waitingOperationCount", counts->waiting);
+	ccp_json_set_time(&o, "accountHeldUntil", quota.until);
 	ccp_json_set_new(&o, "operations", list.array);
 	return o;
 }

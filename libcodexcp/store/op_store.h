@@ -92,6 +92,7 @@ typedef int (*ccp_op_id_fn)(const char *id, void *data);
 int ccp_op_each_waiting_for_quota(struct ccp_db *db, ccp_op_id_fn fn, void *data,
 				  struct codexcp_error *err);
 
+/* `queued` are all that take no slot yet, `waiting` those that need somebody. */
 struct ccp_op_counts {
 	int64_t active, queued, waiting;
 };

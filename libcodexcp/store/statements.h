@@ -70,7 +70,7 @@
 	  "SELECT id FROM operations INDEXED BY op_quota WHERE active = 1 AND quota_held = 1 "     \
 	  "AND phase = 'waiting_for_quota' ORDER BY " CCP_QUEUE_RANK ", seq")                      \
 	X(OPERATION_COUNT,                                                                         \
-	  "SELECT count(*), count(*) FILTER (WHERE phase = 'queued'), "                            \
+	  "SELECT count(*), count(*) FILTER (WHERE phase IN ('queued', 'waiting_for_quota')), "    \
 	  "count(*) FILTER (WHERE phase IN ('waiting_for_approval', 'waiting_for_user_input')) "   \
 	  "FROM operations WHERE active = 1")                                                      \
 	X(PROJECT_TOUCH,                                                                           \
