@@ -7,6 +7,7 @@
 #include "base/json.h"
 #include "base/str.h"
 #include "domain/prompt.h"
+#include "domain/resource_keys.h"
 #include "domain/status.h"
 #include "store/journal_store.h"
 
@@ -130,47 +131,36 @@ static int fail_duplicate(const struct ccp_op *existing, struct codexcp_error *e
 	return CODEXCP_E_DUPLICATE_PROMPT_ACTIVE;
 }
 
-/* Both have keys, and none is the other's: they may work side by side on the same words. */
-static bool disjoint_keys(const char *a_text, const char *b_text)
-{
-	json_auto_t *a = NULL, *b = NULL;
-	json_t *x, *y;
-	size_t i, j;
-
-	if (!a_text || !b_text || ccp_json_parse(a_text, strlen(a_text), 0, &a, NULL) < 0 ||
-	    ccp_json_parse(b_text, strlen(b_text), 0, &b, NULL) < 0)
-		return false;
-	if (!json_array_size(a) || !json_array_size(b))
-		return false;
-	json_array_foreach (a, i, x)
-		json_array_foreach (b, j, y)
-			if (json_equal(x, y))
-				return false;
-	return true;
-}
-
 struct duplicate_scan {
-	const char *resource_keys;
+	const json_t *keys;
 	int result;
 	struct codexcp_error *err;
 };
 
+/* Both have keys, and none is the other's: they may work side by side on the same words. */
 static int compare_keys(const struct ccp_op *existing, void *data)
 {
 	struct duplicate_scan *scan = data;
+	json_auto_t *keys = NULL;
 
-	if (disjoint_keys(scan->resource_keys, existing->resource_keys))
+	scan->result = ccp_keys_parse(existing->resource_keys, &keys, scan->err);
+	if (scan->result == 0 && scan->keys && keys && !ccp_keys_meet(scan->keys, keys))
 		return 0;
-	scan->result = fail_duplicate(existing, scan->err);
+	if (scan->result == 0)
+		scan->result = fail_duplicate(existing, scan->err);
 	return 1;
 }
 
 static int check_duplicate(struct ccp_db *db, const struct ccp_op *op, struct codexcp_error *err)
 {
-	struct duplicate_scan scan = { .resource_keys = op->resource_keys, .err = err };
-	int r = ccp_op_each_same_prompt(db, op->prompt_scope, op->prompt_hash, compare_keys, &scan,
-					err);
+	json_auto_t *keys = NULL;
+	struct duplicate_scan scan = { .err = err };
+	int r = ccp_keys_parse(op->resource_keys, &keys, err);
 
+	scan.keys = keys;
+	if (r == 0)
+		r = ccp_op_each_same_prompt(db, op->prompt_scope, op->prompt_hash, compare_keys,
+					    &scan, err);
 	return r < 0 ? r : scan.result;
 }
 

@@ -6,6 +6,8 @@
 #include "base/str.h"
 #include "domain/ceiling.h"
 #include "domain/op_machine.h"
+#include "domain/queue.h"
+#include "domain/slot_view.h"
 
 static enum ccp_step step_of(const struct ccp_op *op)
 {
@@ -25,44 +27,21 @@ bool ccp_op_needs_attention(const struct ccp_op *op)
 	return ccp_step_row(step_of(op))->flags & CCP_STEP_ATTENTION;
 }
 
-/* Why a queued operation waits, when its row does not say: the limits, as they are now. */
-
-struct slots {
-	const struct ccp_op *op;
-	int64_t global, project, agent, thread;
-};
-
-static int count_slots(const struct ccp_op *live, void *data)
-{
-	struct slots *slots = data;
-	const struct ccp_op *op = slots->op;
-
-	slots->global++;
-	slots->project += ccp_streq(live->project_path, op->project_path);
-	slots->agent += op->agent_id && ccp_streq(live->agent_id, op->agent_id);
-	slots->thread += op->thread_id && ccp_streq(live->thread_id, op->thread_id);
-	return 0;
-}
-
-static const char *queued_reason(struct ccp_db *db, const struct ccp_op *op,
+/* What a queued operation waits for; when that cannot be read, a worker. */
+static const char *queued_reason(struct ccp_db *db, const struct ccp_op *op, int64_t now,
 				 const struct ccp_view *view)
 {
-	struct slots slots = { .op = op };
+	const char *reason = ccp_queued_reason_name(CCP_QUEUED_WORKER);
+	_cleanup_slots_ struct ccp_slots slots = { 0 };
 
-	if (op->queued_reason)
-		return op->queued_reason;
-	if (!view->worker_alive)
-		return ccp_queued_reason_name(CCP_QUEUED_WORKER);
-	(void)ccp_op_each_active(db, count_slots, &slots, NULL);
-	return ccp_queued_reason_name(slots.thread >= view->limits.thread     ? CCP_QUEUED_THREAD
-				      : slots.global >= view->limits.global   ? CCP_QUEUED_GLOBAL
-				      : slots.project >= view->limits.project ? CCP_QUEUED_PROJECT
-				      : op->agent_id && slots.agent >= view->limits.agent
-					      ? CCP_QUEUED_AGENT
-					      : CCP_QUEUED_WORKER);
+	if (ccp_queue_slots(db, &view->limits, now, &slots, NULL) == 0) {
+		slots.crowded = view->crowded;
+		(void)ccp_queue_reason(db, &view->limits, &slots, op, now, view->worker_alive,
+				       &reason, NULL);
+	}
+	return reason;
 }
 
-/* While the account's limit holds, nothing else is why. */
 static struct ccp_op_quota account_of(struct ccp_db *db)
 {
 	struct ccp_op_quota quota = { 0 };
@@ -115,44 +94,8 @@ static void set_effective(json_t **obj, const struct ccp_op *op)
 	ccp_json_set_new(obj, "effective", effective);
 }
 
-static const char *const priorities[] = { "low", "normal", "high" };
-
-static void set_queue_state(json_t **obj, const struct ccp_op *op)
-{
-	json_t *state = json_object();
-	json_auto_t *keys = NULL;
-
-	ccp_json_set_str(&state, "queueStatus",
-			 !op->active                                        ? op->status
-			 : ccp_step_row(step_of(op))->flags & CCP_STEP_SLOT ? "running"
-									    : "queued");
-	ccp_json_set_str(&state, "priority", priorities[CCP_CLAMP(op->priority, 0, 2)]);
-	ccp_json_set_str(&state, "estimatedCostClass", op->cost_class);
-	ccp_json_set_str(&state, "agentId", op->agent_id);
-	if (op->resource_keys &&
-	    ccp_json_parse(op->resource_keys, strlen(op->resource_keys), 0, &keys, NULL) == 0)
-		ccp_json_set(&state, "resourceKeys", keys);
-	ccp_json_set_new(obj, "queueState", state);
-}
-
-/* Reported only: the kernel's lock decides who works, and a slot is held as long as its
- * operation. */
-static void set_slot_state(json_t **obj, const struct ccp_op *op)
-{
-	json_t *state = json_object();
-	bool claimed = ccp_step_row(step_of(op))->flags & CCP_STEP_SLOT;
-
-	ccp_json_set_bool(&state, "claimed", claimed);
-	if (claimed) {
-		ccp_json_set_str(&state, "projectKey", op->project_path);
-		ccp_json_set_str(&state, "agentId", op->agent_id);
-		ccp_json_set_str(&state, "threadId", op->thread_id);
-		ccp_json_set_int(&state, "epoch", op->epoch);
-	}
-	ccp_json_set_new(obj, "slotState", state);
-}
-
-static void set_full_only(json_t **obj, const struct ccp_op *op, int64_t now)
+static void set_full_only(json_t **obj, struct ccp_db *db, const struct ccp_op *op, int64_t now,
+			  const char *reason, const struct ccp_view *view)
 {
 	ccp_json_set_str(obj, "clientRequestId", op->client_request_id);
 	ccp_json_set_str(obj, "chatId", op->thread_id);
@@ -166,23 +109,8 @@ static void set_full_only(json_t **obj, const struct ccp_op *op, int64_t now)
 	ccp_json_set_int(obj, "crashCount", op->crash_count);
 	ccp_json_set_str(obj, "appServerInstance", op->instance);
 	ccp_json_set_int(obj, "stalenessSeconds", CCP_MAX(now - op->updated_at, 0) / 1000);
-	set_queue_state(obj, op);
-	set_slot_state(obj, op);
-}
-
-/* Why it waits, and until when as far as is known; returns what is to be done about it. */
-static const char *set_queued(json_t **obj, struct ccp_db *db, const struct ccp_op *op,
-			      const struct ccp_view *view)
-{
-	struct ccp_op_quota quota = account_of(db);
-	bool held = view->worker_alive && (quota.waiting || quota.trying);
-	const char *reason = held ? ccp_queued_reason_name(CCP_QUEUED_QUOTA)
-				  : queued_reason(db, op, view);
-
-	ccp_json_set_str(obj, "queuedReason", reason);
-	ccp_json_set_time(obj, "nextAttemptAt",
-			  held ? CCP_MAX(op->not_before, quota.until) : op->not_before);
-	return ccp_queued_reason_action(reason);
+	ccp_view_queue(obj, op, reason);
+	ccp_view_slot(obj, db, op, &view->limits);
 }
 
 static void set_quota(json_t **obj, struct ccp_db *db, const struct ccp_op *op)
@@ -231,15 +159,18 @@ static void set_advice(json_t **obj, const struct ccp_op *op)
 	ccp_json_set_str(obj, "advice", advice);
 }
 
-static void set_next(json_t **obj, struct ccp_db *db, const struct ccp_op *op,
+static void set_next(json_t **obj, struct ccp_db *db, const struct ccp_op *op, const char *reason,
 		     const struct ccp_view *view)
 {
 	const struct ccp_step_row *row = ccp_step_row(step_of(op));
 	const char *action = row->action;
 
-	if (ccp_streq(op->phase, "queued")) {
-		const char *other = set_queued(obj, db, op, view);
+	if (reason) {
+		const char *other = ccp_queued_reason_action(reason);
 
+		ccp_json_set_str(obj, "queuedReason", reason);
+		ccp_json_set_time(obj, "nextAttemptAt",
+				  CCP_MAX(op->not_before, account_of(db).until));
 		action = other ? other : action;
 	} else if (ccp_streq(op->phase, "waiting_for_quota")) {
 		set_quota(obj, db, op);
@@ -281,6 +212,9 @@ json_t *ccp_op_view(struct ccp_db *db, const struct ccp_clock *clock, const stru
 		    const struct ccp_view *view, struct codexcp_error *err)
 {
 	json_auto_t *obj = json_object();
+	int64_t now = ccp_clock_wall(clock);
+	const char *reason = ccp_streq(op->phase, "queued") ? queued_reason(db, op, now, view)
+							    : NULL;
 
 	ccp_json_set_bool(&obj, "ok", true);
 	ccp_json_set_str(&obj, "operationId", op->id);
@@ -303,10 +237,10 @@ json_t *ccp_op_view(struct ccp_db *db, const struct ccp_clock *clock, const stru
 		set_requested(&obj, op);
 	set_error(&obj, op);
 	if (view->full)
-		set_full_only(&obj, op, ccp_clock_wall(clock));
+		set_full_only(&obj, db, op, now, reason, view);
 	if (set_turn(&obj, db, op, view, err) < 0)
 		return NULL;
-	set_next(&obj, db, op, view);
+	set_next(&obj, db, op, reason, view);
 	if (!obj)
 		ccp_fail_oom(err);
 	return json_incref(obj);

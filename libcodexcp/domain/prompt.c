@@ -111,6 +111,11 @@ static int normalise(const char *text, size_t len, char **ret_text, struct codex
 	return 0;
 }
 
+int ccp_prompt_normalise(const char *text, char **ret_text, struct codexcp_error *err)
+{
+	return normalise(text, strlen(text), ret_text, err);
+}
+
 static void append_hash(struct ccp_strbuf *sb, const char *name, const json_t *value)
 {
 	char hash[CCP_SHA256_HEX];

@@ -7,6 +7,9 @@
 #include "base/error.h"
 #include "base/sha256.h"
 
+/* NFKC, every run of white space one blank, trimmed, case folded: an allocation. */
+int ccp_prompt_normalise(const char *text, char **ret_text, struct codexcp_error *err);
+
 /*
  * SHA-256 of the normalised prompt: NFKC, CRLF and CR to LF, every run of white space one blank,
  * trimmed, case folded; then a line each for the output schema and the input items (their canonical

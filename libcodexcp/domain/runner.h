@@ -11,15 +11,11 @@
 #pragma once
 
 #include "appserver/client.h"
+#include "domain/slots.h"
 #include "domain/txq.h"
 #include "store/db.h"
 
 struct ccp_runner;
-
-struct ccp_limits {
-	int64_t global, project, agent, thread;
-	int64_t requests; /* under way to app-server at once */
-};
 
 struct ccp_runner_options {
 	struct ccp_loop *loop;
@@ -38,6 +34,9 @@ struct ccp_runner_events {
 	/* app-server is ready or was stopped for want of work (NULL), or it ended or could not be
 	 * started. */
 	void (*app_server)(const struct codexcp_error *why, void *data);
+	/* The queue waits because app-server has as many unanswered requests as it may; or not any
+	 * more. */
+	void (*crowded)(bool crowded, void *data);
 };
 
 int ccp_runner_new(const struct ccp_runner_options *options, const struct ccp_runner_events *events,

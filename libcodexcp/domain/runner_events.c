@@ -120,6 +120,7 @@ void ccp_turn_known(struct ccp_live *live)
 	json_auto_t *params = TAKE_PTR(live->early_end);
 	struct ccp_event event;
 
+	ccp_quota_known(live);
 	if (!params || !live->op.turn_id)
 		return;
 	ccp_event_parse("turn/completed", params, &event);

@@ -22,6 +22,7 @@ struct ccp_live {
 	/* turn/completed of a turn that may be ours: its id is not known yet */
 	json_t *early_end;
 	bool request_shown; /* the thread's history shows what was asked for */
+	bool answered;      /* the model has said something */
 	struct ccp_live *next, *prev;
 };
 
@@ -55,6 +56,8 @@ struct ccp_runner {
 	bool adopting; /* operations of an earlier worker do not have their slots back yet */
 	bool stopping; /* app-server ends because we asked it to */
 	struct ccp_rate_limit limit; /* of the account, as Codex told last */
+	int64_t crowded_since;       /* boot clock: too many requests are unanswered; 0: no */
+	bool crowded_told;
 	/* Only the connection was lost: what is attached to again, and how often that was tried. */
 	struct ccp_known_instance lost;
 	int reconnects;
@@ -136,8 +139,9 @@ void ccp_look_up_later(struct ccp_live *live, int64_t delay_ms);
 
 /* runner_quota.c */
 void ccp_quota_notification(struct ccp_runner *runner, const char *method, const json_t *params);
-/* Of a running turn: the first answer of the model after a limit lets the others go. */
+/* The first answer of the model after a limit lets the others go, once the turn is known. */
 void ccp_quota_event(struct ccp_live *live, const struct ccp_event *event);
+void ccp_quota_known(struct ccp_live *live);
 /* What waits for the limit need not wait any longer. */
 void ccp_quota_over(struct ccp_runner *runner);
 /* Ask when the limit ends, if Codex has not said it. */

@@ -49,7 +49,14 @@ static bool is_answer(const struct ccp_event *event)
 
 void ccp_quota_event(struct ccp_live *live, const struct ccp_event *event)
 {
-	if (!live->op.quota_held || !ccp_streq(live->op.phase, "running") || !is_answer(event))
+	live->answered |= is_answer(event);
+	ccp_quota_known(live);
+}
+
+void ccp_quota_known(struct ccp_live *live)
+{
+	/* It may come before the answer to turn/start does. */
+	if (!live->answered || !live->op.quota_held || !ccp_streq(live->op.phase, "running"))
 		return;
 	/* Said once. */
 	live->op.quota_held = 0;

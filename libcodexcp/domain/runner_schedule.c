@@ -1,67 +1,19 @@
 /*
- * Who is next: the oldest of the highest priority whose project, agent and thread have a slot left.
- * One claim at a time, so that each sees the slots that the one before has taken.
+ * When somebody is next: queue.h says who. One claim at a time, so that each sees the slots that
+ * the one before has taken.
  */
-#include <stdio.h>
 #include <utlist.h>
 
-#include "base/json.h"
 #include "base/str.h"
+#include "domain/queue.h"
 #include "domain/runner_internal.h"
 
 /* When nothing has to be done at a point in time. */
 #define DUE_MAX_MS 60000
 /* Not every answer of app-server leads here: when too much is under way, this much later. */
 #define CROWDED_MS 50
-
-typedef const char *(*key_fn)(const struct ccp_op *op);
-
-static const char *project_key(const struct ccp_op *op)
-{
-	return op->project_path;
-}
-
-static const char *agent_key(const struct ccp_op *op)
-{
-	return op->agent_id;
-}
-
-static const char *thread_key(const struct ccp_op *op)
-{
-	return op->thread_id;
-}
-
-/* The keys of which `limit` operations or more are live, as a JSON array for the query. */
-static char *full_keys(const struct ccp_runner *runner, key_fn key, int64_t limit)
-{
-	json_auto_t *counts = json_object(), *full = json_array();
-	struct ccp_live *live;
-
-	DL_FOREACH (runner->live, live) {
-		const char *name = key(&live->op);
-		int64_t n = name ? ccp_json_int(counts, name, 0) + 1 : 0;
-
-		if (!name)
-			continue;
-		ccp_json_set_int(&counts, name, n);
-		if (n == limit)
-			ccp_json_append_new(&full, json_string(name));
-	}
-	return full && counts ? ccp_json_dump(full, NULL) : NULL;
-}
-
-static int next_queued(struct ccp_runner *runner, int64_t now, struct ccp_op *ret_op,
-		       struct codexcp_error *err)
-{
-	const struct ccp_limits *limits = &runner->options.limits;
-	_cleanup_free_ char *projects = full_keys(runner, project_key, limits->project);
-	_cleanup_free_ char *agents = full_keys(runner, agent_key, limits->agent);
-	_cleanup_free_ char *threads = full_keys(runner, thread_key, limits->thread);
-
-	if (!projects || !agents || !threads)
-		return ccp_fail_oom(err);
-	return ccp_op_next_queued(runner->options.db, now, projects, agents, threads, ret_op, err);
-}
+/* Bursts are usual and not worth telling. */
+#define CROWDED_TOLD_MS 500
 
 /* Wake up when the first operation that waits for a point in time is due. */
 static void wait_for_due(struct ccp_runner *runner, int64_t now)
@@ -78,53 +30,89 @@ static void wait_for_due(struct ccp_runner *runner, int64_t now)
 		ccp_timer_start(runner->due_timer, CCP_CLAMP(at - now, 1, DUE_MAX_MS));
 }
 
-static int take_first(const char *id, void *data)
+static void tell_crowded(struct ccp_runner *runner, bool crowded)
 {
-	snprintf(data, CCP_ID_SIZE, "%s", id);
-	return 1;
+	if (runner->crowded_told == crowded)
+		return;
+	runner->crowded_told = crowded;
+	runner->events.crowded(crowded, runner->data);
 }
 
-/*
- * The operation that may be claimed now: 1 and its id, or 0. While the account is held, it is only
- * one of those that its limit has stopped, which had their slots when it did.
- */
-static int next_one(struct ccp_runner *runner, int64_t now, char ret_id[static CCP_ID_SIZE],
-		    struct codexcp_error *err)
+static bool is_starting(const struct ccp_live *live)
 {
-	_cleanup_op_ struct ccp_op op = { 0 };
-	struct ccp_op_quota quota;
-	int r = ccp_op_quota(runner->options.db, &quota, err);
+	enum ccp_step step;
 
-	if (r == 0 && !quota.waiting && !quota.trying) {
-		r = next_queued(runner, now, &op, err);
-		return r == 1 ? take_first(op.id, ret_id) : r;
+	return ccp_step_parse(live->op.phase, &step) &&
+	       (step == CCP_STEP_IS_CLAIMED || step == CCP_STEP_IS_THREAD_SENT ||
+		step == CCP_STEP_IS_TURN_SENT);
+}
+
+static bool has_request(const struct ccp_live *live)
+{
+	const struct ccp_send *send;
+
+	DL_FOREACH (live->runner->sends, send)
+		if (ccp_streq(send->op_id, live->op.id))
+			return true;
+	return false;
+}
+
+/* Turns that run are not requests. What counts is what app-server has not answered, and what is
+ * about to be sent: an operation between two of its requests, or before the first. */
+static int64_t requests(const struct ccp_runner *runner)
+{
+	int64_t n = (int64_t)ccp_appserver_pending(runner->as);
+	const struct ccp_live *live;
+
+	DL_FOREACH (runner->live, live)
+		n += is_starting(live) && !has_request(live);
+	return n;
+}
+
+static bool is_crowded(struct ccp_runner *runner)
+{
+	int64_t now = ccp_clock_boot(ccp_loop_clock(runner->options.loop));
+
+	if (requests(runner) < runner->options.limits.requests) {
+		runner->crowded_since = 0;
+		tell_crowded(runner, false);
+		return false;
 	}
-	if (r < 0 || quota.trying || now < quota.until)
-		return r;
-	r = ccp_op_each_waiting_for_quota(runner->options.db, take_first, ret_id, err);
-	return r < 0 ? r : *ret_id != '\0';
+	if (!runner->crowded_since)
+		runner->crowded_since = now;
+	if (now - runner->crowded_since >= CROWDED_TOLD_MS)
+		tell_crowded(runner, true);
+	ccp_timer_start(runner->due_timer, CROWDED_MS);
+	return true;
+}
+
+static int next_queued(struct ccp_runner *runner, int64_t now, char ret_id[static CCP_ID_SIZE],
+		       struct codexcp_error *err)
+{
+	const struct ccp_limits *limits = &runner->options.limits;
+	struct ccp_db *db = runner->options.db;
+	_cleanup_slots_ struct ccp_slots slots = { 0 };
+	int r = ccp_queue_slots(db, limits, now, &slots, err);
+
+	return r < 0 ? r : ccp_queue_next(db, limits, &slots, now, ret_id, err);
 }
 
 void ccp_schedule(struct ccp_runner *runner)
 {
 	_cleanup_error_ struct codexcp_error err = { 0 };
-	char id[CCP_ID_SIZE] = "";
 	struct ccp_op_change change = { .epoch = runner->options.epoch };
 	/* One look at the clock: what is not due now must be due later. */
 	int64_t now = ccp_runner_now(runner);
+	char id[CCP_ID_SIZE];
 	int r;
 
 	if (runner->claiming || runner->adopting || runner->left)
 		return;
 	if (!runner->live && runner->options.app_server_idle_ms)
 		ccp_timer_start(runner->idle_timer, runner->options.app_server_idle_ms);
-	if ((int64_t)ccp_runner_active(runner) >= runner->options.limits.global)
+	if (is_crowded(runner))
 		return;
-	if ((int64_t)ccp_appserver_pending(runner->as) >= runner->options.limits.requests) {
-		ccp_timer_start(runner->due_timer, CROWDED_MS);
-		return;
-	}
-	r = next_one(runner, now, id, &err);
+	r = next_queued(runner, now, id, &err);
 	if (r < 0 && r != CODEXCP_E_STATE_BUSY)
 		ccp_runner_trouble("the queue could not be read", NULL, &err);
 	if (r <= 0) {

@@ -77,6 +77,9 @@ _must_check_ bool ccp_step_parse(const char *phase, enum ccp_step *ret_step);
 	X(PROJECT, "project_slot_limit", "wait_for_worker_slot")                                   \
 	X(AGENT, "agent_slot_limit", "wait_for_worker_slot")                                       \
 	X(THREAD, "thread_slot_limit", "wait_for_worker_slot")                                     \
+	X(LOCK, "resource_lock_conflict", "wait_for_resource_lock")                                \
+	X(WRITE, "write_project_slot_limit", "wait_for_resource_lock")                             \
+	X(BACKPRESSURE, "app_server_backpressure", "inspect_worker_health")                        \
 	X(ELSEWHERE, "thread_open_elsewhere", NULL)                                                \
 	X(APP_SERVER, "app_server_unavailable", "inspect_worker_health")                           \
 	X(OVERLOAD, "app_server_overloaded", NULL)                                                 \

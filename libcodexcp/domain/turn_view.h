@@ -6,7 +6,7 @@
 #pragma once
 
 #include "base/clock.h"
-#include "domain/runner.h"
+#include "domain/slots.h"
 #include "store/turn_store.h"
 
 /* How much is shown. */
@@ -17,6 +17,7 @@ struct ccp_view {
 	/* For saying why a queued operation waits. */
 	struct ccp_limits limits;
 	bool worker_alive;
+	bool crowded; /* the worker says that app-server has too many unanswered requests */
 	const char *worker_trouble; /* why no worker or app-server can be had, or NULL */
 };
 

@@ -105,8 +105,8 @@ const struct ccp_option ccp_options[] = {
 	LIMIT(max_active_turns_per_thread, "MAX_ACTIVE_TURNS_PER_THREAD", 1, 64, "1",
 	      .doc = "turns that run at the same time in one thread"),
 	LIMIT(max_active_write_turns_per_project, "MAX_ACTIVE_WRITE_TURNS_PER_PROJECT", 1, 64, "1",
-	      .doc = "turns that may write and run at the same time in one project; not "
-		     "in effect yet"),
+	      .doc = "turns that may write, name no `resource_keys` and run at the same time in "
+		     "one project; those with keys and those without keep each other out"),
 	LIMIT(max_app_server_pending_requests, "MAX_APP_SERVER_PENDING_REQUESTS", 1, 256, "8",
 	      .doc = "requests to codex app-server that are not answered yet"),
 	LIMIT(max_image_input_items, "MAX_IMAGE_INPUT_ITEMS", 0, 100, "10",

@@ -297,6 +297,17 @@ bool ccp_context_worker_alive(struct codexcp *cp)
 	return cp->engine || (cp->starter && ccp_starter_connected(cp->starter));
 }
 
+const char *ccp_context_mode_name(const struct codexcp *cp)
+{
+	static const char *const names[] = {
+		[CODEXCP_MODE_CONFIGURED] = "auto", [CODEXCP_MODE_AUTO] = "auto",
+		[CODEXCP_MODE_INLINE] = "inline",   [CODEXCP_MODE_CLIENT] = "client",
+		[CODEXCP_MODE_WORKER] = "worker",   [CODEXCP_MODE_OBSERVE] = "observe",
+	};
+
+	return names[cp->mode];
+}
+
 struct ccp_limits ccp_context_limits(const struct codexcp *cp)
 {
 	const struct ccp_config *config = cp->config;
@@ -306,6 +317,7 @@ struct ccp_limits ccp_context_limits(const struct codexcp *cp)
 		.project = config->max_active_turns_per_project,
 		.agent = config->max_active_turns_per_agent,
 		.thread = config->max_active_turns_per_thread,
+		.write = config->max_active_write_turns_per_project,
 		.requests = config->max_app_server_pending_requests,
 	};
 }

@@ -77,6 +77,9 @@ void ccp_context_need_worker(struct codexcp *cp);
 const char *ccp_context_trouble(struct codexcp *cp);
 bool ccp_context_worker_alive(struct codexcp *cp);
 
+/* "auto", "inline", ... */
+const char *ccp_context_mode_name(const struct codexcp *cp);
+
 /* Of the configuration, and of where the state lies; a new reference, NULL when memory ran out. */
 json_t *ccp_context_warnings(const struct codexcp *cp, const struct ccp_roots *allowed);
 

@@ -53,10 +53,16 @@ static void on_app_server(const struct codexcp_error *why, void *data)
 	ccp_report_app_server(data, why);
 }
 
+static void on_crowded(bool crowded, void *data)
+{
+	ccp_report_crowded(data, crowded);
+}
+
 static int new_runner(struct ccp_engine *engine, struct codexcp_error *err)
 {
 	static const struct ccp_runner_events events = { .changed = on_changed,
-							 .app_server = on_app_server };
+							 .app_server = on_app_server,
+							 .crowded = on_crowded };
 	struct codexcp *cp = engine->cp;
 	_cleanup_free_ char *run_dir = ccp_state_path(cp, CCP_STATE_RUN_DIR),
 			    *log = ccp_state_path(cp, CCP_STATE_LOG_DIR "/app-server.log");

@@ -49,6 +49,7 @@ int ccp_report_init(struct ccp_engine *engine, struct codexcp_error *err);
 /* Writes the row soon; losing one report is no harm. */
 void ccp_report(struct ccp_engine *engine);
 void ccp_report_app_server(struct ccp_engine *engine, const struct codexcp_error *why);
+void ccp_report_crowded(struct ccp_engine *engine, bool crowded);
 void ccp_report_stopped(struct ccp_engine *engine);
 
 /* engine.c */

@@ -2,7 +2,7 @@
  * The worker's own row: who it is, that it lives, which app-server it has. Only reported; the lock
  * decides.
  */
-#include <stdio.h>
+#include <string.h>
 
 #include "base/ids.h"
 #include "base/json.h"
@@ -80,6 +80,23 @@ void ccp_report_app_server(struct ccp_engine *engine, const struct codexcp_error
 	(void)ccp_row_set(&engine->row.instance, ready ? ccp_appserver_info(as)->instance : NULL,
 			  NULL);
 	(void)ccp_row_set(&engine->row.last_error, why ? why->message : NULL, NULL);
+	ccp_report(engine);
+}
+
+void ccp_report_crowded(struct ccp_engine *engine, bool crowded)
+{
+	const struct ccp_appserver *as = ccp_runner_app_server(engine->runner);
+	const char *said = engine->row.details;
+	_cleanup_free_ char *text = NULL;
+	json_auto_t *json = NULL;
+
+	if (!said || ccp_json_parse(said, strlen(said), 0, &json, NULL) < 0)
+		json = json_object();
+	ccp_json_set_bool(&json, CCP_WORKER_CROWDED, crowded);
+	ccp_json_set_int(&json, "pendingRequests", (int64_t)ccp_appserver_pending(as));
+	text = json ? ccp_json_dump(json, NULL) : NULL;
+	if (text)
+		(void)ccp_row_set(&engine->row.details, text, NULL);
 	ccp_report(engine);
 }
 

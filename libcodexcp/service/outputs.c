@@ -55,15 +55,23 @@ static const struct ccp_field failure_table[] = {
 static const struct ccp_field policy_table[] = {
 	STRING("sandbox"), STRING("approvalPolicy"), STRING("model"), END
 };
+/* What a caller has said about how it may run. */
+#define HINTS STRING("priority"), STRING("estimatedCostClass"), STRING("agentId"),                 \
+	      CCP_OUT("resourceKeys", CCP_TYPE_STRINGS)
 static const struct ccp_field queue_table[] = {
-	STRING("queueStatus"), STRING("priority"), STRING("estimatedCostClass"), STRING("agentId"),
-	CCP_OUT("resourceKeys", CCP_TYPE_STRINGS), END
+	STRING("queueStatus"), STRING("queuedReason"), HINTS, TIME("scheduledAt"), END
 };
 static const struct ccp_field slot_table[] = {
 	NEED("claimed", CCP_TYPE_BOOL), STRING("projectKey"), STRING("agentId"),
-	STRING("threadId"), INT("epoch"), END
+	STRING("threadId"), TIME("claimedAt"), INT("epoch"),
+	CCP_OUT("lockKeys", CCP_TYPE_STRINGS), END
 };
 static const struct ccp_field quota_table[] = { TIME("resetsAt"), INT("windowMinutes"), END };
+static const struct ccp_field lock_table[] = {
+	NEED("lockKey", CCP_TYPE_STRING), NEED("lockMode", CCP_TYPE_STRING),
+	STRING("operationId"), STRING("threadId"), STRING("projectId"), TIME("createdAt"), END
+};
+static const struct ccp_field held_table[] = { LIST("locks", lock_table), END };
 static const struct ccp_field trouble_table[] = { STRING("problem"), END };
 static const struct ccp_field event_table[] = {
 	INT("id"), TIME("createdAt"), STRING("category"), STRING("severity"), STRING("text"),
@@ -95,7 +103,8 @@ static const struct ccp_field waited_table[] = {
 	STRING("chatId"), STRING("cwd"), STRING("projectPath"), STRING("title"),                   \
 	STRING("parentOperationId"), INT("maxAttempts"), INT("crashCount"),          \
 	STRING("appServerInstance"), INT("stalenessSeconds"), OBJECT("queueState", queue_table), \
-	OBJECT("slotState", slot_table), STRING("operationSource"), STRING("lastError")
+	OBJECT("slotState", slot_table), OBJECT("resourceLockState", held_table),                  \
+	STRING("operationSource"), STRING("lastError")
 
 const struct ccp_field ccp_operation_output[] = { OPERATION, LIST("events", event_table), END };
 const struct ccp_field ccp_submit_output[] = {
@@ -167,5 +176,39 @@ static const struct ccp_field project_table[] = {
 const struct ccp_field ccp_projects_output[] = {
 	ENVELOPE, INT("totalCount"), INT("returnedCount"), BOOL("truncated"), BOOL("compact"),
 	LIST("projects", project_table), END
+};
+
+static const struct ccp_field entry_table[] = {
+	NEED("operationId", CCP_TYPE_STRING), STRING("operationType"), STRING("operationStatus"),
+	STRING("queueStatus"), STRING("queuedReason"), HINTS, STRING("projectId"),
+	STRING("threadId"), STRING("turnId"), TIME("createdAt"), TIME("scheduledAt"),
+	TIME("nextAttemptAt"), END
+};
+static const struct ccp_field queue_summary_table[] = {
+	INT("queued"), INT("runningTurnOperations"), INT("activeTurnSlots"), INT("blockedByLocks"),
+	END
+};
+const struct ccp_field ccp_queue_output[] = {
+	ENVELOPE, STRING("executionMode"), INT("count"), BOOL("truncated"),
+	OBJECT("queueSummary", queue_summary_table), OPEN("queueReasons"),
+	LIST("queuedOperations", entry_table), LIST("runningOperations", entry_table),
+	CCP_OUT("blockedByLocks", CCP_TYPE_STRINGS), STRING("nextRecommendedAction"),
+	INT("recommendedPollAfterSeconds"), BOOL("pollRecommended"), END
+};
+
+static const struct ccp_field limits_table[] = {
+	INT("maxActiveTurnsGlobal"), INT("maxActiveTurnsPerProject"),
+	INT("maxActiveTurnsPerAgent"), INT("maxActiveTurnsPerThread"),
+	INT("maxActiveWriteTurnsPerProject"), INT("maxAppServerPendingRequests"), END
+};
+static const struct ccp_field counts_table[] = {
+	INT("global"), OPEN("perProject"), OPEN("perAgent"), OPEN("perThread"), END
+};
+const struct ccp_field ccp_concurrency_output[] = {
+	ENVELOPE, STRING("executionMode"), OBJECT("limits", limits_table), INT("activeTurnCount"),
+	BOOL("backpressure"), OBJECT("counts", counts_table),
+	LIST("activeOperations", entry_table), LIST("resourceLocks", lock_table),
+	INT("resourceLockCount"), STRING("nextRecommendedAction"),
+	INT("recommendedPollAfterSeconds"), BOOL("pollRecommended"), END
 };
 /* clang-format on */

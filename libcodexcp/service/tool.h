@@ -5,6 +5,7 @@
 
 #include "base/field.h"
 #include "service/call.h"
+#include "store/worker_store.h"
 
 enum ccp_tool_flags {
 	CCP_TOOL_READ = 1,        /* changes nothing */
@@ -45,19 +46,28 @@ CCP_TOOL_HANDLER(ccp_tool_wait);
 CCP_TOOL_HANDLER(ccp_tool_interrupt_turn);
 CCP_TOOL_HANDLER(ccp_tool_health_summary);
 CCP_TOOL_HANDLER(ccp_tool_list_projects);
+CCP_TOOL_HANDLER(ccp_tool_queue_status);
+CCP_TOOL_HANDLER(ccp_tool_concurrency_status);
 
 extern const struct ccp_field ccp_submit_fields[], ccp_operation_status_fields[],
 	ccp_turn_status_fields[], ccp_wait_fields[], ccp_interrupt_fields[], ccp_health_fields[],
 	ccp_projects_fields[];
 extern const size_t ccp_submit_args_size, ccp_operation_status_args_size, ccp_turn_status_args_size,
 	ccp_wait_args_size, ccp_interrupt_args_size, ccp_health_args_size, ccp_projects_args_size;
+extern const struct ccp_field ccp_queue_fields[], ccp_concurrency_fields[];
+extern const size_t ccp_queue_args_size, ccp_concurrency_args_size;
 /* outputs.c */
 extern const struct ccp_field ccp_operation_output[], ccp_submit_output[], ccp_wait_output[],
 	ccp_turn_output[], ccp_interrupt_output[], ccp_health_output[], ccp_projects_output[];
+
+extern const struct ccp_field ccp_queue_output[], ccp_concurrency_output[];
 
 /* The status of an operation as every tool answers it; NULL with err on failure. Rings when the
  * operation needs a worker. */
 json_t *ccp_operation_answer(struct codexcp *cp, struct ccp_db *db, const struct ccp_op *op,
 			     struct ccp_view *view, struct codexcp_error *err);
+/* What a view says of limits and of the worker, whose row it borrows from. */
+void ccp_view_worker(struct codexcp *cp, struct ccp_db *db, struct ccp_view *view,
+		     struct ccp_worker_row *worker);
 /* The view that compact status answers use. */
 struct ccp_view ccp_compact_view(void);

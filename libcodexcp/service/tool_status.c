@@ -83,27 +83,38 @@ static struct ccp_view view_of(const struct view_args *args, bool full)
 	return view;
 }
 
-/* The worker says in its row why app-server cannot be had. */
-static char *worker_trouble(struct codexcp *cp, struct ccp_db *db)
+static bool says_crowded(const struct ccp_worker_row *worker)
 {
-	_cleanup_worker_row_ struct ccp_worker_row worker = { 0 };
+	json_auto_t *said = NULL;
+
+	return worker->details && ccp_streq(worker->status, "running") &&
+	       ccp_json_parse(worker->details, strlen(worker->details), 0, &said, NULL) == 0 &&
+	       ccp_json_bool(said, CCP_WORKER_CROWDED, false);
+}
+
+/* What only a worker knows it says in its row, which is of interest while it lives. */
+void ccp_view_worker(struct codexcp *cp, struct ccp_db *db, struct ccp_view *view,
+		     struct ccp_worker_row *worker)
+{
 	const char *own = ccp_context_trouble(cp);
 
-	if (own)
-		return strdup(own);
-	if (!ccp_context_worker_alive(cp) || ccp_worker_latest(db, &worker, NULL) != 1)
-		return NULL;
-	return TAKE_PTR(worker.last_error);
+	view->limits = ccp_context_limits(cp);
+	view->worker_alive = ccp_context_worker_alive(cp);
+	view->worker_trouble = own;
+	if (!view->worker_alive || ccp_worker_latest(db, worker, NULL) != 1)
+		return;
+	view->crowded = says_crowded(worker);
+	if (!own)
+		view->worker_trouble = worker->last_error;
 }
 
 json_t *ccp_operation_answer(struct codexcp *cp, struct ccp_db *db, const struct ccp_op *op,
 			     struct ccp_view *view, struct codexcp_error *err)
 {
-	_cleanup_free_ char *trouble = op->active ? worker_trouble(cp, db) : NULL;
+	_cleanup_worker_row_ struct ccp_worker_row worker = { 0 };
 
-	view->limits = ccp_context_limits(cp);
-	view->worker_alive = ccp_context_worker_alive(cp);
-	view->worker_trouble = trouble;
+	if (op->active)
+		ccp_view_worker(cp, db, view, &worker);
 	return ccp_op_view(db, ccp_context_clock(cp), op, view, err);
 }
 

@@ -33,6 +33,12 @@ static const struct ccp_tool tools[] = {
 	{ "codex_interrupt_turn", "Interrupt",
 	  "Stop an operation, queued or running. Safe to repeat.",
 	  CCP_TOOL_DESTRUCTIVE | CCP_TOOL_IDEMPOTENT, ccp_interrupt_fields, &ccp_interrupt_args_size, ccp_interrupt_output, ccp_tool_interrupt_turn },
+	{ "codex_get_queue_status", "Queue",
+	  "What waits and why, what runs.",
+	  CCP_TOOL_READ, ccp_queue_fields, &ccp_queue_args_size, ccp_queue_output, ccp_tool_queue_status },
+	{ "codex_get_concurrency_status", "Concurrency",
+	  "The limits, what counts against them, and who has locked what.",
+	  CCP_TOOL_READ, ccp_concurrency_fields, &ccp_concurrency_args_size, ccp_concurrency_output, ccp_tool_concurrency_status },
 };
 /* clang-format on */
 

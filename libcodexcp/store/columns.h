@@ -83,6 +83,19 @@
 	INT(started_at)                                                                            \
 	INT(completed_at)
 
+/* What decides who is next: read of each that may be. */
+#define CCP_OP_QUEUE_COLUMNS(TEXT, INT)                                                            \
+	TEXT(id)                                                                                   \
+	TEXT(agent_id)                                                                             \
+	TEXT(project_path)                                                                         \
+	TEXT(thread_id)                                                                            \
+	TEXT(sandbox)                                                                              \
+	TEXT(sandbox_ceiling)                                                                      \
+	TEXT(effective_sandbox)                                                                    \
+	TEXT(resource_keys)                                                                        \
+	INT(priority)                                                                              \
+	INT(created_at)
+
 #define CCP_TURN_COLUMNS(TEXT, INT)                                                                \
 	TEXT(thread_id)                                                                            \
 	TEXT(turn_id)                                                                              \

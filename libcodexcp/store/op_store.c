@@ -5,6 +5,8 @@ static const struct ccp_column fixed_columns[] = { CCP_OP_FIXED_COLUMNS(CCP_ROW_
 									CCP_ROW_INT_COLUMN) };
 static const struct ccp_column state_columns[] = { CCP_OP_STATE_COLUMNS(CCP_ROW_TEXT_COLUMN,
 									CCP_ROW_INT_COLUMN) };
+static const struct ccp_column queue_columns[] = { CCP_OP_QUEUE_COLUMNS(CCP_ROW_TEXT_COLUMN,
+									CCP_ROW_INT_COLUMN) };
 #undef CCP_ROW
 
 #define N_FIXED ((int)CCP_ARRAY_SIZE(fixed_columns))
@@ -241,20 +243,69 @@ int ccp_op_with_prompt(struct ccp_db *db, int64_t seq, ccp_prompt_fn fn, void *d
 			   ccp_column_text(&stmt, 2), data);
 }
 
-int ccp_op_next_queued(struct ccp_db *db, int64_t now, const char *full_projects,
-		       const char *full_agents, const char *busy_threads, struct ccp_op *ret_op,
-		       struct codexcp_error *err)
+#define N_QUEUE     ((int)CCP_ARRAY_SIZE(queue_columns))
+#define LANE_COLUMN N_QUEUE
+
+/* The rows behind `lane` until fn has enough of one: 1 and its lane, or 0 when none are left. */
+static int walk_lane(struct ccp_db *db, int64_t now, char **lane, ccp_queued_fn fn, void *data,
+		     struct codexcp_error *err)
 {
-	struct ccp_stmt stmt;
-	int r = ccp_stmt_open(db, CCP_SQL_OPERATION_NEXT_QUEUED, &stmt, err);
+	_cleanup_stmt_ struct ccp_stmt stmt = { 0 };
+	int r = ccp_stmt_open(db, CCP_SQL_OPERATION_QUEUED, &stmt, err);
 
 	if (r < 0)
 		return r;
-	ccp_bind_int(&stmt, 1, now);
-	ccp_bind_text(&stmt, 2, full_projects);
-	ccp_bind_text(&stmt, 3, full_agents);
-	ccp_bind_text(&stmt, 4, busy_threads);
-	return first_op(&stmt, ret_op, err);
+	ccp_bind_text(&stmt, 1, *lane ? *lane : "");
+	ccp_bind_int(&stmt, 2, now);
+	while ((r = ccp_stmt_step(&stmt, err)) == 1) {
+		_cleanup_op_ struct ccp_op op = { 0 };
+
+		r = ccp_row_read(&stmt, 0, queue_columns, N_QUEUE, &op, err);
+		if (r < 0)
+			return r;
+		if (fn(&op, ccp_column_int(&stmt, LANE_COLUMN + 1), data) == CCP_QUEUE_LANE_DONE) {
+			r = ccp_row_set(lane, ccp_column_text(&stmt, LANE_COLUMN), err);
+			return r < 0 ? r : 1;
+		}
+	}
+	return r;
+}
+
+int ccp_op_each_queued(struct ccp_db *db, int64_t now, ccp_queued_fn fn, void *data,
+		       struct codexcp_error *err)
+{
+	_cleanup_free_ char *lane = NULL;
+	int r;
+
+	while ((r = walk_lane(db, now, &lane, fn, data, err)) == 1)
+		;
+	return r;
+}
+
+int ccp_op_is_behind(struct ccp_db *db, const char *id, struct codexcp_error *err)
+{
+	_cleanup_stmt_ struct ccp_stmt stmt = { 0 };
+	int r = ccp_stmt_open(db, CCP_SQL_OPERATION_BEHIND, &stmt, err);
+
+	if (r < 0)
+		return r;
+	ccp_bind_text(&stmt, 1, id);
+	r = ccp_stmt_step(&stmt, err);
+	return r != 1 ? r : ccp_column_int(&stmt, 0) != 0;
+}
+
+int ccp_op_last_begun(struct ccp_db *db, const char *thread_id, const char *but_id,
+		      struct ccp_op *ret_op, struct codexcp_error *err)
+{
+	return find_op(db, CCP_SQL_OPERATION_LAST_BEGUN, thread_id, but_id, ret_op, err);
+}
+
+int ccp_op_each_in_queue(struct ccp_db *db, ccp_op_fn fn, void *data, struct codexcp_error *err)
+{
+	_cleanup_stmt_ struct ccp_stmt stmt = { 0 };
+	int r = ccp_stmt_open(db, CCP_SQL_OPERATION_QUEUE, &stmt, err);
+
+	return r < 0 ? r : each_op(&stmt, fn, data, err);
 }
 
 int ccp_op_next_due(struct ccp_db *db, int64_t now, int64_t *ret_at, struct codexcp_error *err)

@@ -69,13 +69,36 @@ int ccp_op_with_prompt(struct ccp_db *db, int64_t seq, ccp_prompt_fn fn, void *d
 int ccp_op_find_completed_prompt(struct ccp_db *db, const char *project_path, const char *hash,
 				 struct ccp_op *ret_op, struct codexcp_error *err);
 
+/* What a class of priority is worth in waiting. */
+#define CCP_QUEUE_CLASS_MS 600000
+/* The order of the queue of one agent: least first. */
+static inline int64_t ccp_op_rank(const struct ccp_op *op)
+{
+	return op->created_at - op->priority * CCP_QUEUE_CLASS_MS;
+}
+
 /*
- * The first queued operation in scheduling order (priority with ageing, then age) that is due and
- * whose project, agent and thread are not in the JSON arrays of those that are full.
+ * The queue, lane by lane: of what is due and not behind another of its thread. A lane is one
+ * agent's operations in one project with one sandbox, with or without resource keys, by rank; the
+ * lanes of an agent follow each other. A lane that is left costs nothing, however long it is. The
+ * rows have CCP_OP_QUEUE_COLUMNS only. `served_at`: when an operation of this agent (of those
+ * without an agent) was begun last, 0 never.
  */
-int ccp_op_next_queued(struct ccp_db *db, int64_t now, const char *full_projects,
-		       const char *full_agents, const char *busy_threads, struct ccp_op *ret_op,
+enum ccp_queue_next {
+	CCP_QUEUE_NEXT_ROW,
+	CCP_QUEUE_LANE_DONE,
+};
+typedef enum ccp_queue_next (*ccp_queued_fn)(const struct ccp_op *op, int64_t served_at,
+					     void *data);
+int ccp_op_each_queued(struct ccp_db *db, int64_t now, ccp_queued_fn fn, void *data,
 		       struct codexcp_error *err);
+/* Whether an earlier one is queued for the same thread. */
+int ccp_op_is_behind(struct ccp_db *db, const char *id, struct codexcp_error *err);
+/* The operation before this one that was begun last in a thread. 1 found, 0 none. */
+int ccp_op_last_begun(struct ccp_db *db, const char *thread_id, const char *but_id,
+		      struct ccp_op *ret_op, struct codexcp_error *err);
+/* The queue by rank, all agents together; until fn has enough. */
+int ccp_op_each_in_queue(struct ccp_db *db, ccp_op_fn fn, void *data, struct codexcp_error *err);
 /* The earliest not_before of queued operations that lies after `now`; 0 = none. */
 int ccp_op_next_due(struct ccp_db *db, int64_t now, int64_t *ret_at, struct codexcp_error *err);
 
@@ -86,6 +109,10 @@ int ccp_op_next_due(struct ccp_db *db, int64_t now, int64_t *ret_at, struct code
 struct ccp_op_quota {
 	int64_t waiting, trying, until;
 };
+static inline bool ccp_op_quota_holds(const struct ccp_op_quota *quota)
+{
+	return quota->waiting || quota->trying;
+}
 int ccp_op_quota(struct ccp_db *db, struct ccp_op_quota *ret_quota, struct codexcp_error *err);
 /* Those that wait, in scheduling order, until fn returns non-zero. */
 typedef int (*ccp_op_id_fn)(const char *id, void *data);

@@ -17,9 +17,18 @@
 	"SELECT " CCP_NAMES(CCP_OP_FIXED_COLUMNS) CCP_NAMES(CCP_OP_STATE_COLUMNS) "version FROM "  \
 										  "operations "
 
-/* Priority with ageing: a class is worth ten minutes of waiting, so the order never changes while
- * rows wait and can stand in an index. */
+/* Priority with ageing: a class is worth ten minutes of waiting (CCP_QUEUE_CLASS_MS), so the order
+ * never changes while rows wait and can stand in an index. */
 #define CCP_QUEUE_RANK "created_at - priority * 600000"
+/* Queued operations for which mostly the same decides whether they may run; those of an agent stand
+ * side by side. */
+#define CCP_QUEUE_LANE                                                                             \
+	"quote(agent_id) || ' ' || quote(project_path) || ' ' || quote(sandbox) || "               \
+	"(resource_keys IS NULL)"
+/* Messages to one thread run in the order in which they came. */
+#define CCP_QUEUE_BEHIND                                                                           \
+	"EXISTS (SELECT 1 FROM operations o WHERE o.thread_id = q.thread_id AND o.active = 1 "     \
+	"AND o.phase = 'queued' AND o.seq < q.seq)"
 
 /* clang-format off */
 #define CCP_STATEMENTS(X)                                                                          \
@@ -49,15 +58,19 @@
 	X(OPERATION_PROMPT_TEXT,                                                                   \
 	  "SELECT o.id, r.message, o.resource_keys FROM operations o "                             \
 	  "JOIN requests r ON r.op_id = o.id WHERE o.seq = ?")                                     \
-	X(OPERATION_NEXT_QUEUED,                                                                   \
-	  CCP_OP_SELECT                                                                            \
-	  "AS q INDEXED BY op_queue WHERE active = 1 AND phase = 'queued' AND not_before <= ?1 "                       \
-	  "AND project_path NOT IN (SELECT value FROM json_each(?2)) "                             \
-	  "AND (agent_id IS NULL OR agent_id NOT IN (SELECT value FROM json_each(?3))) "           \
-	  "AND (thread_id IS NULL OR thread_id NOT IN (SELECT value FROM json_each(?4))) "         \
-	  "AND NOT EXISTS (SELECT 1 FROM operations o WHERE o.thread_id = q.thread_id "            \
-	  "AND o.active = 1 AND o.phase = 'queued' AND o.seq < q.seq) "                            \
-	  "ORDER BY " CCP_QUEUE_RANK ", seq LIMIT 1")                                              \
+	X(OPERATION_QUEUED,                                                                        \
+	  "SELECT " CCP_NAMES(CCP_OP_QUEUE_COLUMNS) CCP_QUEUE_LANE ", (SELECT max(started_at) FROM operations a "        \
+	  "WHERE a.agent_id IS q.agent_id AND a.started_at > 0) "                                  \
+	  "FROM operations AS q INDEXED BY op_lane WHERE active = 1 AND phase = 'queued' "         \
+	  "AND " CCP_QUEUE_LANE " > ?1 AND not_before <= ?2 AND NOT " CCP_QUEUE_BEHIND             \
+	  " ORDER BY " CCP_QUEUE_LANE ", " CCP_QUEUE_RANK ", seq")                                 \
+	X(OPERATION_BEHIND, "SELECT " CCP_QUEUE_BEHIND " FROM operations AS q WHERE id = ?")       \
+	X(OPERATION_LAST_BEGUN,                                                                    \
+	  CCP_OP_SELECT "WHERE thread_id = ?1 AND id <> ?2 AND started_at > 0 "                    \
+			"ORDER BY seq DESC LIMIT 1")                                               \
+	X(OPERATION_QUEUE,                                                                         \
+	  CCP_OP_SELECT "INDEXED BY op_queue WHERE active = 1 AND phase = 'queued' "               \
+			"ORDER BY " CCP_QUEUE_RANK ", seq")                                        \
 	X(OPERATION_NEXT_DUE,                                                                      \
 	  "SELECT min(not_before) FROM operations INDEXED BY op_due WHERE active = 1 AND phase = 'queued' "          \
 	  "AND not_before > ?")                                                                    \

@@ -16,6 +16,9 @@ void ccp_worker_row_done(struct ccp_worker_row *worker);
 
 int ccp_worker_put(struct ccp_db *db, const struct ccp_worker_row *worker,
 		   struct codexcp_error *err);
+/* A member of `details`: its app-server has as many unanswered requests as it may. */
+#define CCP_WORKER_CROWDED "backpressure"
+
 /* The one with the highest epoch, observers left out. 1 found, 0 none. */
 int ccp_worker_latest(struct ccp_db *db, struct ccp_worker_row *ret_worker,
 		      struct codexcp_error *err);

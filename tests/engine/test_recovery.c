@@ -406,7 +406,9 @@ START_TEST(test_several_wait)
 	env_setup(&e);
 	env_set(&e, "CCP_FAKE_TURN_MS", "-1");
 	env_script(&e, "expect turn/start\ndefault\nexpect turn/start\ndefault\n" LIMIT
-		       "expect turn/start\ndefault\nawait go\nfinish\n"
+		       "expect turn/start threadId\nreply {\"turn\":{\"id\":\"third\"}}\nawait go\n"
+		       "notify {\"method\":\"turn/completed\",\"params\":{\"threadId\":$threadId,"
+		       "\"turn\":{\"id\":\"third\",\"status\":\"completed\"}}}\n"
 		       "expect turn/start\ndefault\nfinish\nexpect turn/start\ndefault\nfinish\n");
 	cp = env_open(&e, CODEXCP_MODE_INLINE);
 	for (size_t i = 0; i < 2; i++)

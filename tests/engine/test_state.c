@@ -14,7 +14,9 @@ static json_t *arguments_of(struct engine_env *e, const char *tool)
 		return env_submit_arguments(e, NULL);
 	if (ccp_streq(tool, "codex_get_turn_status"))
 		return json_pack("{s:s}", "turn_id", "t");
-	return ccp_streq(tool, "codex_health_summary") || ccp_streq(tool, "codex_list_projects")
+	return ccp_streq(tool, "codex_health_summary") || ccp_streq(tool, "codex_list_projects") ||
+			       ccp_streq(tool, "codex_get_queue_status") ||
+			       ccp_streq(tool, "codex_get_concurrency_status")
 		       ? NULL
 		       : json_pack("{s:s}", "operation_id", "op");
 }

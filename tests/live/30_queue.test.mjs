@@ -94,6 +94,72 @@ describe('limits', { skip: missing, timeout: 120000 }, () => {
   });
 });
 
+describe('writers', { skip: missing, timeout: 120000 }, () => {
+  let env;
+  let client;
+  let held;
+
+  before(async () => {
+    env = await LiveEnv.start({ variables: { CODEX_MCP_MAX_ACTIVE_TURNS_PER_PROJECT: '4' } });
+    client = await env.client();
+    held = new Held(env, client);
+  });
+  after(() => env?.stop());
+
+  const writer = { sandbox: 'workspace-write', approval_policy: 'never' };
+  const keyed = (...keys) => ({ ...writer, resource_keys: keys });
+
+  async function waitsFor(reason, prompt, args) {
+    const { operationId } = await client.submit(prompt, args);
+    const waiting = await client.queued(operationId, reason);
+    assert.equal(waiting.nextRecommendedAction, 'wait_for_resource_lock');
+    assert.equal(await env.asked(prompt), 0);
+    return operationId;
+  }
+
+  it('one at a time in a project; readers run beside it, and other projects', async () => {
+    await held.start('writer', writer);
+    const second = await waitsFor('write_project_slot_limit', 'SAY the second writer', writer);
+    await client.run('SAY a reader beside a writer');
+    await client.run('SAY a writer elsewhere', { ...writer, cwd: env.makeProject('beta') });
+    const queue = await client.ok('codex_get_queue_status');
+    assert.deepEqual(queue.queueReasons, { write_project_slot_limit: 1 });
+    assert.deepEqual(queue.blockedByLocks, [second]);
+    await held.release('writer');
+    await client.wait(second, 'completed');
+    const idle = await client.ok('codex_get_queue_status');
+    assert.deepEqual([idle.count, idle.nextRecommendedAction], [0, 'none']);
+  });
+
+  it('with different keys side by side; the same key, and one without, wait for their end', async () => {
+    await held.start('docs', keyed('docs'));
+    await held.start('core', keyed('core', 'api'));
+    const running = await client.ok('codex_get_concurrency_status');
+    assert.equal(running.counts.global, 2);
+    const locks = running.resourceLocks.map(({ lockKey }) => lockKey.split(':').slice(-2, -1)[0]);
+    assert.deepEqual(locks.filter((key) => !/^[0-9a-f-]{36}$/.test(key)).sort(), ['api', 'core', 'docs']);
+    const again = await waitsFor('resource_lock_conflict', 'SAY the docs again', keyed('DOCS'));
+    const broad = await waitsFor('resource_lock_conflict', 'SAY all of the project', writer);
+    await held.release('docs');
+    await client.wait(again, 'completed');
+    assert.equal(await env.asked('all of the project'), 0);
+    await held.release('core');
+    await client.wait(broad, 'completed');
+    const after = await client.ok('codex_get_concurrency_status');
+    assert.deepEqual([after.resourceLockCount, after.activeTurnCount], [0, 0]);
+  });
+
+  it('a message that names no sandbox is what its thread is', async () => {
+    const reader = await client.run('SAY a thread that reads');
+    const wrote = await client.run('SAY a thread that writes', writer);
+    await held.start('in-the-way', writer);
+    await client.run('SAY read on', { thread_id: reader.threadId });
+    const waiting = await waitsFor('write_project_slot_limit', 'SAY write on', { thread_id: wrote.threadId });
+    await held.release('in-the-way');
+    await client.wait(waiting, 'completed');
+  });
+});
+
 describe('interrupting', { skip: missing, timeout: 120000 }, () => {
   let env;
   let client;

@@ -23,6 +23,8 @@ CREATE TABLE commands( id TEXT NOT NULL UNIQUE, kind TEXT NOT NULL, status TEXT 
 CREATE INDEX command_open ON commands(status) WHERE completed_at = 0;
 CREATE INDEX op_quota ON operations(phase, not_before) WHERE active = 1 AND quota_held = 1;
 CREATE INDEX op_ended ON operations(completed_at) WHERE active = 0;
+CREATE INDEX op_lane ON operations( quote(agent_id) || ' ' || quote(project_path) || ' ' || quote(sandbox) || (resource_keys IS NULL), created_at - priority * 600000, seq) WHERE active = 1 AND phase = 'queued';
+CREATE INDEX op_agent ON operations(agent_id, started_at) WHERE started_at > 0;
 CREATE INDEX app_server_open ON app_servers(ended_at) WHERE ended_at = 0;
 INSERT INTO meta VALUES('min_reader', '1');
 INSERT INTO meta VALUES('min_writer', '1');

@@ -108,7 +108,8 @@ START_TEST(test_none)
 	ck_assert_int_eq(ccp_op_get_by_client_id(f.db, "x", &op, &db_err), 0);
 	ck_assert_int_eq(ccp_op_get_by_turn(f.db, "x", NULL, &op, &db_err), 0);
 	ck_assert_int_eq(ccp_op_find_completed_prompt(f.db, "x", "x", &op, &db_err), 0);
-	ck_assert_int_eq(ccp_op_next_queued(f.db, 1, "[]", "[]", "[]", &op, &db_err), 0);
+	ck_assert_int_eq(ccp_op_last_begun(f.db, "x", "x", &op, &db_err), 0);
+	ck_assert_int_eq(ccp_op_is_behind(f.db, "x", &db_err), 0);
 	ck_assert_int_eq(ccp_op_get_request(f.db, "x", &request, &db_err), 0);
 	ck_assert_str_eq(op.id, "untouched");
 	ck_assert_str_eq(request.message, "untouched");
@@ -287,148 +288,6 @@ START_TEST(test_by_turn)
 }
 END_TEST
 
-/* The queue */
-
-struct queued {
-	char *id;
-	int64_t priority, created_at, not_before;
-	char *project, *agent, *thread;
-};
-
-static void enqueue(struct ccp_db *db, const struct queued *rows, size_t n)
-{
-	for (size_t i = 0; i < n; i++) {
-		struct ccp_op op = db_op_row(rows[i].id);
-
-		op.priority = rows[i].priority;
-		op.created_at = rows[i].created_at;
-		op.not_before = rows[i].not_before;
-		op.project_path = rows[i].project ? rows[i].project : "/p";
-		op.agent_id = rows[i].agent;
-		op.thread_id = rows[i].thread;
-		db_insert(db, &op);
-	}
-}
-
-static void check_next(struct ccp_db *db, int64_t now, const char *projects, const char *agents,
-		       const char *threads, const char *want)
-{
-	_cleanup_op_ struct ccp_op op = { 0 };
-	int r = ccp_op_next_queued(db, now, projects, agents, threads, &op, &db_err);
-
-	OK(r);
-	ck_assert_int_eq(r, want != NULL);
-	ck_assert_pstr_eq(op.id, want);
-}
-
-/* Claims one after the other and compares the order. */
-static void check_order(struct ccp_db *db, int64_t now, const char *want)
-{
-	struct seen seen = { 0 };
-
-	for (;;) {
-		_cleanup_op_ struct ccp_op op = { 0 };
-		int r = ccp_op_next_queued(db, now, "[]", "[]", "[]", &op, &db_err);
-
-		OK(r);
-		if (r == 0)
-			break;
-		note(&seen, op.id);
-		OK(ccp_row_set(&op.phase, "running", &db_err));
-		ck_assert_int_eq(ccp_op_update(db, &op, &db_err), 1);
-	}
-	ck_assert_str_eq(seen.text, want);
-}
-
-START_TEST(test_queue_order)
-{
-	enum { MINUTE = 60 * 1000 };
-	static const struct queued rows[] = {
-		{ "low", 0, 0 },
-		{ "normal", 1, 1 * MINUTE },
-		{ "normal2", 1, 1 * MINUTE },
-		{ "high", 2, 2 * MINUTE },
-		/* A class is worth ten minutes of waiting. */
-		{ "high_late", 2, 19 * MINUTE },
-		{ "high_too_late", 2, 21 * MINUTE },
-	};
-	struct db_fixture f;
-
-	db_setup(&f);
-	enqueue(f.db, rows, CCP_ARRAY_SIZE(rows));
-	check_order(f.db, 30 * MINUTE, "high normal normal2 high_late low high_too_late");
-	db_done(&f);
-}
-END_TEST
-
-START_TEST(test_queue_exclusion)
-{
-	static const struct queued rows[] = {
-		{ "a", 1, 1, 0, "/p", "agent", NULL },
-		{ "b", 1, 2, 0, "/q", NULL, "t" },
-		{ "c", 1, 3, 0, "/r", NULL, NULL },
-	};
-	struct db_fixture f;
-
-	db_setup(&f);
-	enqueue(f.db, rows, CCP_ARRAY_SIZE(rows));
-	check_next(f.db, 9, "[]", "[]", "[]", "a");
-	check_next(f.db, 9, "[\"/p\"]", "[]", "[]", "b");
-	check_next(f.db, 9, "[]", "[\"agent\"]", "[]", "b");
-	check_next(f.db, 9, "[\"/p\",\"/q\"]", "[]", "[]", "c");
-	check_next(f.db, 9, "[\"/p\"]", "[]", "[\"t\"]", "c");
-	check_next(f.db, 9, "[\"/p\"]", "[\"agent\"]", "[\"t\"]", "c");
-	check_next(f.db, 9, "[\"/p\",\"/q\",\"/r\"]", "[]", "[]", NULL);
-	db_done(&f);
-}
-END_TEST
-
-/* Messages to one thread go in the order in which they came, whatever their priority, also when the
- * first has to wait for a point in time. */
-START_TEST(test_queue_thread_fifo)
-{
-	static const struct queued rows[] = {
-		{ "first", 0, 1000, 5000, NULL, NULL, "t" },
-		{ "second", 2, 2000, 0, NULL, NULL, "t" },
-		{ "other", 0, 3000, 0, NULL, NULL, "u" },
-	};
-	struct db_fixture f;
-
-	db_setup(&f);
-	enqueue(f.db, rows, CCP_ARRAY_SIZE(rows));
-	check_next(f.db, 4000, "[]", "[]", "[]", "other");
-	check_next(f.db, 4000, "[]", "[]", "[\"u\"]", NULL);
-	check_order(f.db, 5000, "first second other");
-	db_done(&f);
-}
-END_TEST
-
-START_TEST(test_queue_due)
-{
-	static const struct queued rows[] = {
-		{ "now", 1, 1000, 0 },
-		{ "later", 1, 1000, 7000 },
-		{ "soon", 1, 1000, 5000 },
-	};
-	struct db_fixture f;
-	int64_t at = -1;
-
-	db_setup(&f);
-	OK(ccp_op_next_due(f.db, 0, &at, &db_err));
-	ck_assert_int_eq(at, 0);
-	enqueue(f.db, rows, CCP_ARRAY_SIZE(rows));
-	OK(ccp_op_next_due(f.db, 4999, &at, &db_err));
-	ck_assert_int_eq(at, 5000);
-	OK(ccp_op_next_due(f.db, 5000, &at, &db_err));
-	ck_assert_int_eq(at, 7000);
-	OK(ccp_op_next_due(f.db, 7000, &at, &db_err));
-	ck_assert_int_eq(at, 0);
-	check_order(f.db, 6999, "now soon");
-	check_order(f.db, 7000, "later");
-	db_done(&f);
-}
-END_TEST
-
 /* Prompts */
 
 static void add_prompt(struct ccp_db *db, const char *id, const char *hash, const char *message,
@@ -519,16 +378,21 @@ static int see_project(const char *path, const char *project_id, int64_t last_at
 
 START_TEST(test_projects)
 {
-	static const struct queued rows[] = {
-		{ "a", 1, 10, 0, "/p" },
-		{ "b", 1, 30, 0, "/q" },
-		{ "c", 1, 20, 0, "/p" },
-	};
+	static const struct {
+		char *id, *project;
+		int64_t created_at;
+	} rows[] = { { "a", "/p", 10 }, { "b", "/q", 30 }, { "c", "/p", 20 } };
 	struct db_fixture f;
 	struct seen seen = { 0 };
 
 	db_setup(&f);
-	enqueue(f.db, rows, CCP_ARRAY_SIZE(rows));
+	for (size_t i = 0; i < CCP_ARRAY_SIZE(rows); i++) {
+		struct ccp_op op = db_op_row(rows[i].id);
+
+		op.project_path = rows[i].project;
+		op.created_at = rows[i].created_at;
+		db_insert(f.db, &op);
+	}
 	OK(ccp_op_each_project(f.db, see_project, &seen, &db_err));
 	ck_assert_str_eq(seen.text, "/q project 30 /p project 20");
 	db_done(&f);
@@ -536,6 +400,5 @@ START_TEST(test_projects)
 END_TEST
 
 CCP_TEST_MAIN("op_store", test_round_trip, test_nulls, test_none, test_unique, test_update,
-	      test_compare_and_set, test_active_and_counts, test_by_turn, test_queue_order,
-	      test_queue_exclusion, test_queue_thread_fifo, test_queue_due, test_prompts,
+	      test_compare_and_set, test_active_and_counts, test_by_turn, test_prompts,
 	      test_projects)
