@@ -3,33 +3,13 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "base/file.h"
 #include "base/json.h"
-#include "base/path.h"
 #include "base/str.h"
-
-#define CGROUP_FILE "/proc/self/cgroup"
-#define CGROUP_MAX  (64 * 1024)
+#include "runtime/cgroup.h"
 
 static const char *const container_files[] = { "/.dockerenv", "/run/.containerenv" };
 static const char *const container_words[] = { "/docker", "/kubepods", "/libpod", "/lxc",
 					       "/machine.slice/" };
-
-/* The path of our cgroup in the unified hierarchy, else in systemd's own: "0::/user.slice/...". */
-static char *read_cgroup(void)
-{
-	_cleanup_free_ char *text = NULL;
-	const char *line, *found = NULL;
-
-	if (ccp_file_read(CGROUP_FILE, CGROUP_MAX, &text, NULL, NULL) <= 0)
-		return NULL;
-	for (line = text; line; line = strchr(line, '\n')) {
-		line += *line == '\n';
-		if (ccp_str_has_prefix(line, "0::/") || strstr(line, ":name=systemd:/") == line + 1)
-			found = strchr(line, '/');
-	}
-	return found ? strndup(found, strcspn(found, "\n")) : NULL;
-}
 
 static bool in_container(char *const *environment, const char *cgroup)
 {
@@ -46,15 +26,6 @@ static bool in_container(char *const *environment, const char *cgroup)
 	return false;
 }
 
-/* The innermost unit of systemd's: a service ends with everything in it; a scope is a session. */
-static const char *unit_of(const char *cgroup)
-{
-	const char *name = cgroup ? ccp_path_base(cgroup) : "";
-
-	return ccp_str_has_suffix(name, ".service") || ccp_str_has_suffix(name, ".scope") ? name
-											  : NULL;
-}
-
 static json_t *describe(const char *what, const char *unit, bool survives, const char *detail)
 {
 	json_t *o = json_object();
@@ -68,8 +39,8 @@ static json_t *describe(const char *what, const char *unit, bool survives, const
 
 json_t *lifetime_describe(char *const *environment)
 {
-	_cleanup_free_ char *cgroup = read_cgroup();
-	const char *unit = unit_of(cgroup);
+	_cleanup_free_ char *cgroup = ccp_cgroup_of(0);
+	const char *unit = ccp_cgroup_unit(cgroup);
 
 	if (in_container(environment, cgroup))
 		return describe("container", NULL, true,

@@ -3,6 +3,9 @@
 #include <limits.h>
 #include <stdio.h>
 
+#include "base/json.h"
+#include "base/macro.h"
+
 struct feature {
 	const char *words;
 	int since, until;
@@ -66,25 +69,60 @@ bool ccp_codex_has(const struct ccp_codex_version *version, enum ccp_codex_featu
 	return minor >= f->since && (f->until == 0 || minor < f->until);
 }
 
+/* The version that brought a feature, or removed it, for one that has it not. */
+struct bound {
+	bool removed;
+	const char *key;
+	char version[CCP_CODEX_VERSION_SIZE];
+};
+
+static struct bound bound_of(const struct feature *f)
+{
+	struct bound bound = { .removed = f->until, .key = "minimumVersion" };
+
+	if (bound.removed)
+		bound.key = "removedInVersion";
+	snprintf(bound.version, sizeof(bound.version), "0.%d.0",
+		 bound.removed ? f->until : f->since);
+	return bound;
+}
+
 int ccp_codex_require(const struct ccp_codex_version *version, enum ccp_codex_feature feature,
 		      struct codexcp_error *err)
 {
 	const struct feature *f = &features[feature];
-	char have[CCP_CODEX_VERSION_SIZE], bound[CCP_CODEX_VERSION_SIZE];
-	bool removed = f->until && !ccp_codex_has(version, feature);
+	struct bound bound = bound_of(f);
+	char have[CCP_CODEX_VERSION_SIZE];
 
 	if (ccp_codex_has(version, feature))
 		return 0;
 	ccp_codex_version_format(version, have);
-	snprintf(bound, sizeof(bound), "0.%d.0", removed ? f->until : f->since);
 	ccp_fail(err, CODEXCP_E_UNSUPPORTED_BY_CODEX_VERSION,
-		 removed ? "Codex %s does not know %s: it was removed in %s"
-			 : "Codex %s does not know %s: it came with %s",
-		 have, f->words, bound);
+		 bound.removed ? "Codex %s does not know %s: it was removed in %s"
+			       : "Codex %s does not know %s: it came with %s",
+		 have, f->words, bound.version);
 	ccp_error_add_str(err, "feature", f->words);
 	ccp_error_add_str(err, "codexVersion", have);
-	ccp_error_add_str(err, removed ? "removedInVersion" : "minimumVersion", bound);
+	ccp_error_add_str(err, bound.key, bound.version);
 	return CODEXCP_E_UNSUPPORTED_BY_CODEX_VERSION;
+}
+
+json_t *ccp_codex_lacks(const struct ccp_codex_version *version)
+{
+	json_t *list = json_array();
+
+	for (size_t i = 0; i < CCP_ARRAY_SIZE(features); i++) {
+		struct bound bound = bound_of(&features[i]);
+		json_t *o;
+
+		if (ccp_codex_has(version, (enum ccp_codex_feature)i))
+			continue;
+		o = json_object();
+		ccp_json_set_str(&o, "feature", features[i].words);
+		ccp_json_set_str(&o, bound.key, bound.version);
+		ccp_json_append_new(&list, o);
+	}
+	return list;
 }
 
 const char *ccp_codex_version_format(const struct ccp_codex_version *version,

@@ -36,6 +36,8 @@ bool ccp_codex_has(const struct ccp_codex_version *version, enum ccp_codex_featu
 /* CODEXCP_E_UNSUPPORTED_BY_CODEX_VERSION with feature, codexVersion, minimumVersion; or 0. */
 int ccp_codex_require(const struct ccp_codex_version *version, enum ccp_codex_feature feature,
 		      struct codexcp_error *err);
+/* What it lacks: [{feature, minimumVersion | removedInVersion}]; a new reference or NULL. */
+json_t *ccp_codex_lacks(const struct ccp_codex_version *version);
 #define CCP_CODEX_VERSION_SIZE 32
 const char *ccp_codex_version_format(const struct ccp_codex_version *version,
 				     char out[static CCP_CODEX_VERSION_SIZE]);

@@ -8,6 +8,7 @@
 
 #include "base/json.h"
 #include "base/redact.h"
+#include "base/str.h"
 
 /* Longer than a message, so that a secret at the cut is still seen whole. */
 #define TEXT_SIZE 1024
@@ -201,4 +202,24 @@ json_t *ccp_error_json(const struct codexcp_error *err)
 	ccp_json_set_new(&obj, "details", err->details ? json_incref(err->details) : json_object());
 	ccp_json_set_bool(&obj, "retryable", err->retryable);
 	return obj;
+}
+
+int ccp_error_from_json(const json_t *json, struct codexcp_error *err)
+{
+	const char *name = ccp_json_str(json, "code"), *message = ccp_json_str(json, "message");
+	json_t *details = ccp_json_obj(json, "details");
+	int code = CODEXCP_E_INTERNAL;
+
+#define X(id, wire, retryable, meaning)                                                            \
+	if (ccp_streq(name, wire))                                                                 \
+		code = CODEXCP_E_##id;
+	CODEXCP_ERRORS(X)
+#undef X
+	ccp_fail(err, code, "%s", message ? message : "no reason was given");
+	if (!err)
+		return code;
+	err->retryable = ccp_json_bool(json, "retryable", err->retryable);
+	if (json_object_size(details))
+		err->details = json_incref(details);
+	return code;
 }

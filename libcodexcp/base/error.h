@@ -44,5 +44,7 @@ void ccp_error_prefix(struct codexcp_error *err, const char *fmt, ...) _printf_(
 
 /* {code, message, details, retryable} as clients see it; a new reference or NULL. */
 json_t *ccp_error_json(const struct codexcp_error *err);
+/* The way back; a code that is not known is CODEXCP_E_INTERNAL. */
+int ccp_error_from_json(const json_t *json, struct codexcp_error *err);
 
 #define _cleanup_error_ _cleanup_(codexcp_error_done)

@@ -71,6 +71,21 @@ static const struct ccp_cmd *find_command(const struct ccp_program *program, con
 	return NULL;
 }
 
+/* The command of two words ("worker stop") that the arguments begin with, else the one of one. */
+static const struct ccp_cmd *find_called(const struct ccp_program *program, int argc, char **argv,
+					 int *ret_words)
+{
+	size_t n = strlen(argv[1]);
+
+	*ret_words = 2;
+	for (const struct ccp_cmd *cmd = program->commands; cmd->name && argc > 2; cmd++)
+		if (strncmp(cmd->name, argv[1], n) == 0 && cmd->name[n] == ' ' &&
+		    ccp_streq(cmd->name + n + 1, argv[2]))
+			return cmd;
+	*ret_words = 1;
+	return find_command(program, argv[1]);
+}
+
 static bool has_named_commands(const struct ccp_program *program)
 {
 	for (const struct ccp_cmd *cmd = program->commands; cmd->name; cmd++)
@@ -337,6 +352,20 @@ static int run_command(const struct call *call, int argc, char **argv)
 	return call->cmd->run(opts, argc, argv);
 }
 
+/* A first word alone, or one that has no such second: which there are. */
+static int unknown_second(const struct call *call, const char *word)
+{
+	char names[256] = "";
+	size_t n = strlen(word), len = 0;
+
+	for (const struct ccp_cmd *cmd = call->program->commands; cmd->name; cmd++)
+		if (cmd->doc && strncmp(cmd->name, word, n) == 0 && cmd->name[n] == ' ' &&
+		    len < sizeof(names))
+			len += (size_t)snprintf(names + len, sizeof(names) - len, "%s%s",
+						len ? ", " : "", cmd->name);
+	return len ? wrong_use(call, "'%s' is one of: %s", word, names) : GO_ON;
+}
+
 static int unknown_command(const struct call *call, const char *word)
 {
 	_cleanup_free_ const char **names = NULL;
@@ -373,6 +402,7 @@ int ccp_cmd_main(const struct ccp_program *program, int argc, char **argv)
 {
 	const char *word = argc > 1 ? argv[1] : NULL;
 	struct call call = { program, NULL };
+	int words = 1;
 
 	if (ccp_streq(word, "--help") || ccp_streq(word, "-h"))
 		return help_program(program);
@@ -382,8 +412,11 @@ int ccp_cmd_main(const struct ccp_program *program, int argc, char **argv)
 	}
 	if (!word || *word == '-' || !has_named_commands(program))
 		return run_unnamed(program, argc, argv);
-	call.cmd = *word ? find_command(program, word) : NULL;
-	if (!call.cmd)
-		return unknown_command(&call, word);
-	return run_command(&call, argc - 1, argv + 1);
+	call.cmd = *word ? find_called(program, argc, argv, &words) : NULL;
+	if (!call.cmd) {
+		int status = *word ? unknown_second(&call, word) : GO_ON;
+
+		return status == GO_ON ? unknown_command(&call, word) : status;
+	}
+	return run_command(&call, argc - words, argv + words);
 }

@@ -46,7 +46,8 @@ struct ccp_opt {
 };
 
 struct ccp_cmd {
-	const char *name; /* "" = what runs when no command is named */
+	/* One word or two ("worker stop"); "" = what runs when no command is named. */
+	const char *name;
 	const char *args; /* positional arguments in the usage text: "[FILE]" */
 	const char *doc;
 	const struct ccp_opt *opts;

@@ -8,6 +8,7 @@
 #include "domain/op_machine.h"
 #include "domain/queue.h"
 #include "domain/slot_view.h"
+#include "store/worker_store.h"
 
 static enum ccp_step step_of(const struct ccp_op *op)
 {
@@ -159,6 +160,57 @@ static void set_advice(json_t **obj, const struct ccp_op *op)
 	ccp_json_set_str(obj, "advice", advice);
 }
 
+static int64_t age_seconds(int64_t now, int64_t at)
+{
+	return CCP_MAX(now - at, 0) / 1000;
+}
+
+/* The worker's row: with everything, or only what keeps the operation waiting. */
+static void set_worker_state(json_t **obj, struct ccp_db *db, const struct ccp_op *op,
+			     const struct ccp_view *view, int64_t now)
+{
+	_cleanup_worker_row_ struct ccp_worker_row worker = { 0 };
+	json_t *state = json_object(), *freshness;
+
+	if (op->active)
+		ccp_json_set_str(&state, "problem", view->worker_trouble);
+	if (view->full && ccp_worker_latest(db, &worker, NULL) == 1) {
+		ccp_json_set_str(&state, "workerId", worker.id);
+		ccp_json_set_str(&state, "status", worker.status);
+		ccp_json_set_str(&state, "role", worker.role);
+		ccp_json_set_time(&state, "lastHeartbeatAt", worker.heartbeat_at);
+		ccp_json_set_int(&state, "stalenessSeconds", age_seconds(now, worker.heartbeat_at));
+		freshness = json_object();
+		ccp_json_set_int(&freshness, "heartbeatAgeSeconds",
+				 age_seconds(now, worker.heartbeat_at));
+		ccp_json_set_new(obj, "workerFreshness", freshness);
+	}
+	if (json_object_size(state))
+		ccp_json_set(obj, "workerState", state);
+	json_decref(state);
+}
+
+static void set_freshness(json_t **obj, const struct ccp_op *op, int64_t now)
+{
+	ccp_json_set_int(obj, "operationRowAgeSeconds", age_seconds(now, op->updated_at));
+	ccp_json_set_str(obj, "stalenessMeaning", "operation_row_age");
+}
+
+/* How old the news of a turn are; `latest` is what was shown of its progress. */
+static void set_turn_freshness(json_t **obj, const struct ccp_turn_row *turn, int64_t now)
+{
+	const char *latest = ccp_json_str(*obj, "latestProgressAt");
+	json_t *freshness = json_object();
+	int64_t at;
+
+	if (latest && ccp_time_parse(latest, &at))
+		ccp_json_set_int(&freshness, "lastProgressAgeSeconds", age_seconds(now, at));
+	if (turn->updated_at)
+		ccp_json_set_int(&freshness, "turnStatusAgeSeconds",
+				 age_seconds(now, turn->updated_at));
+	ccp_json_set_new(obj, "turnFreshness", freshness);
+}
+
 static void set_next(json_t **obj, struct ccp_db *db, const struct ccp_op *op, const char *reason,
 		     const struct ccp_view *view)
 {
@@ -176,19 +228,13 @@ static void set_next(json_t **obj, struct ccp_db *db, const struct ccp_op *op, c
 		set_quota(obj, db, op);
 	}
 	set_advice(obj, op);
-	if (op->active && view->worker_trouble) {
-		json_t *state = json_object();
-
-		ccp_json_set_str(&state, "problem", view->worker_trouble);
-		ccp_json_set_new(obj, "workerState", state);
-	}
 	ccp_json_set_str(obj, "nextRecommendedAction", action);
 	ccp_json_set_int(obj, "recommendedPollAfterSeconds", row->poll_seconds);
 	ccp_json_set_bool(obj, "pollRecommended", op->active);
 }
 
 static int set_turn(json_t **obj, struct ccp_db *db, const struct ccp_op *op,
-		    const struct ccp_view *view, struct codexcp_error *err)
+		    const struct ccp_view *view, int64_t now, struct codexcp_error *err)
 {
 	_cleanup_turn_row_ struct ccp_turn_row turn = { 0 };
 	bool completed = ccp_streq(op->status, "completed");
@@ -203,6 +249,8 @@ static int set_turn(json_t **obj, struct ccp_db *db, const struct ccp_op *op,
 		r = ccp_view_messages(obj, db, &turn, view, err);
 	if (r >= 0 && turn.turn_id && !is_brief(op, view))
 		ccp_view_usage(obj, &turn);
+	if (r >= 0 && view->full)
+		set_turn_freshness(obj, &turn, now);
 	if (r >= 0 && completed)
 		r = ccp_view_report(obj, db, op->thread_id, op->turn_id, view, err);
 	return r;
@@ -236,9 +284,12 @@ json_t *ccp_op_view(struct ccp_db *db, const struct ccp_clock *clock, const stru
 	if (!is_brief(op, view))
 		set_requested(&obj, op);
 	set_error(&obj, op);
-	if (view->full)
+	if (view->full) {
 		set_full_only(&obj, db, op, now, reason, view);
-	if (set_turn(&obj, db, op, view, err) < 0)
+		set_freshness(&obj, op, now);
+	}
+	set_worker_state(&obj, db, op, view, now);
+	if (set_turn(&obj, db, op, view, now, err) < 0)
 		return NULL;
 	set_next(&obj, db, op, reason, view);
 	if (!obj)

@@ -279,23 +279,6 @@ static void take_answer(json_t *payload, bool ok, void *data)
 	awaited->ok = ok;
 }
 
-static int fail_from_payload(const json_t *payload, struct codexcp_error *err)
-{
-	const json_t *error = ccp_json_obj(payload, "error");
-	const char *name = ccp_json_str(error, "code"), *message = ccp_json_str(error, "message");
-	int code = CODEXCP_E_INTERNAL;
-
-#define X(id, wire, retryable, meaning)                                                            \
-	if (ccp_streq(name, wire))                                                                 \
-		code = CODEXCP_E_##id;
-	CODEXCP_ERRORS(X)
-#undef X
-	ccp_fail(err, code, "%s", message ? message : "the tool failed");
-	if (err)
-		err->details = json_incref(ccp_json_obj(error, "details"));
-	return code;
-}
-
 int codexcp_call_wait(struct codexcp *cp, const char *tool, const json_t *arguments,
 		      json_t **ret_payload, struct codexcp_error *err)
 {
@@ -306,7 +289,7 @@ int codexcp_call_wait(struct codexcp *cp, const char *tool, const json_t *argume
 		return r;
 	while (!awaited.payload)
 		ccp_loop_step(cp->loop);
-	r = awaited.ok ? 0 : fail_from_payload(awaited.payload, err);
+	r = awaited.ok ? 0 : ccp_error_from_json(ccp_json_obj(awaited.payload, "error"), err);
 	*ret_payload = awaited.payload;
 	return r;
 }

@@ -74,10 +74,11 @@ static int find_worker(struct codexcp *cp, const char *given, struct codexcp_err
 
 static enum codexcp_mode mode_of(const struct codexcp *cp, enum codexcp_mode asked)
 {
+	/* A front end that shares its configuration with a worker is none itself. */
 	static const enum codexcp_mode modes[] = {
-		[CCP_MODE_AUTO] = CODEXCP_MODE_AUTO,       [CCP_MODE_INLINE] = CODEXCP_MODE_INLINE,
-		[CCP_MODE_CLIENT] = CODEXCP_MODE_CLIENT,   [CCP_MODE_WORKER] = CODEXCP_MODE_WORKER,
-		[CCP_MODE_OBSERVE] = CODEXCP_MODE_OBSERVE,
+		[CCP_MODE_AUTO] = CODEXCP_MODE_AUTO,      [CCP_MODE_INLINE] = CODEXCP_MODE_INLINE,
+		[CCP_MODE_CLIENT] = CODEXCP_MODE_CLIENT,  [CCP_MODE_WORKER] = CODEXCP_MODE_CLIENT,
+		[CCP_MODE_OBSERVE] = CODEXCP_MODE_CLIENT,
 	};
 
 	if (asked != CODEXCP_MODE_CONFIGURED)
@@ -131,6 +132,7 @@ static int set_up(struct codexcp *cp, const struct codexcp_options *options,
 	cp->mode = mode_of(cp, options->mode);
 	cp->ready = options->ready;
 	cp->ready_data = options->ready_data;
+	cp->stay = options->stay;
 	if (is_worker(cp))
 		return 0;
 	r = ccp_timer_new(cp->loop, on_wake_timer, cp, &cp->wake_timer, err);

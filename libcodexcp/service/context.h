@@ -39,6 +39,7 @@ struct codexcp {
 
 	struct ccp_starter *starter; /* front ends: finds or starts the worker */
 	struct ccp_engine *engine;   /* workers and inline contexts */
+	bool stay;                   /* a worker that does not leave when it is idle */
 	void (*ready)(void *data);   /* of a worker */
 	void *ready_data;
 	bool stopped;
@@ -48,6 +49,7 @@ struct codexcp {
 /* Below the state directory: the doorbell, and where app-server works. */
 #define CCP_STATE_RUN_DIR "run"
 #define CCP_STATE_LOG_DIR "log"
+#define CCP_STATE_LOG     CCP_STATE_LOG_DIR "/worker.log"
 
 /* service/state.c: the state directory is made, and refused when others could read or write it. */
 int ccp_state_prepare(struct codexcp *cp, struct codexcp_error *err);

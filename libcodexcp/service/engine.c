@@ -266,7 +266,7 @@ void ccp_engine_check_idle(struct ccp_engine *engine)
 	int64_t idle_ms = engine->cp->config->worker_idle_seconds * 1000;
 	bool busy = engine->bells || (engine->runner && ccp_runner_active(engine->runner));
 
-	if (engine->cp->mode != CODEXCP_MODE_WORKER)
+	if (engine->cp->mode != CODEXCP_MODE_WORKER || engine->cp->stay)
 		return;
 	if (busy)
 		ccp_timer_stop(engine->idle_timer);

@@ -1,6 +1,7 @@
 /*
  * Commands: what front ends want of the worker beside the queue. A command is a row; it is marked
- * running before it is carried out, and answered in the row.
+ * running before it is carried out, and answered in the row. One that a worker was carrying out
+ * when it died is carried out again by the next: every kind must be one that does no harm twice.
  */
 #include <string.h>
 #include <utlist.h>
@@ -23,11 +24,29 @@ static void job_free(struct ccp_command_job *job)
 	free(job);
 }
 
+/* Whoever asked was told that it would not be begun any more. */
+static void give_up_when_late(struct ccp_command *command)
+{
+	if (!command->deadline || command->updated_at <= command->deadline)
+		return;
+	(void)ccp_row_set(&command->status, "timed_out", NULL);
+	command->completed_at = command->updated_at;
+}
+
 static int update_tx(struct ccp_db *db, void *data, struct codexcp_error *err)
 {
 	struct ccp_command_job *job = data;
 
 	job->command.updated_at = ccp_clock_wall(ccp_context_clock(job->engine->cp));
+	return CCP_MIN(ccp_command_update(db, &job->command, err), 0);
+}
+
+static int begin_tx(struct ccp_db *db, void *data, struct codexcp_error *err)
+{
+	struct ccp_command_job *job = data;
+
+	job->command.updated_at = ccp_clock_wall(ccp_context_clock(job->engine->cp));
+	give_up_when_late(&job->command);
 	return CCP_MIN(ccp_command_update(db, &job->command, err), 0);
 }
 
@@ -57,7 +76,7 @@ static void finish(struct ccp_command_job *job, const struct codexcp_error *fail
 		job_free(job);
 }
 
-/* Interrupts */
+/* Interrupts: of the operation's own turn, which ends once. */
 
 static void interrupted(const struct codexcp_error *err, void *data)
 {
@@ -98,7 +117,7 @@ static void run(const struct codexcp_error *err, void *data)
 	if (err && err->code == CODEXCP_E_CANCELLED)
 		return;
 	engine->beginning = false;
-	if (err)
+	if (err || job->command.completed_at)
 		job_free(job);
 	else
 		carry_out(job);
@@ -123,7 +142,7 @@ void ccp_commands_look(struct ccp_engine *engine)
 	DL_APPEND(engine->commands, job);
 	(void)ccp_row_set(&job->command.status, "running", NULL);
 	engine->beginning = true;
-	if (ccp_txq_add(engine->cp->txq, update_tx, run, job, CCP_TXQ_FOR_EVER, NULL) < 0) {
+	if (ccp_txq_add(engine->cp->txq, begin_tx, run, job, CCP_TXQ_FOR_EVER, NULL) < 0) {
 		engine->beginning = false;
 		job_free(job);
 	}

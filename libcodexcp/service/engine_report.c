@@ -8,6 +8,7 @@
 #include "base/json.h"
 #include "base/str.h"
 #include "service/engine_internal.h"
+#include "service/worker_info.h"
 
 #define REPORT_DEADLINE_MS 5000
 
@@ -21,18 +22,21 @@ static const char *role_of(enum codexcp_mode mode)
 int ccp_report_init(struct ccp_engine *engine, struct codexcp_error *err)
 {
 	struct ccp_worker_row *row = &engine->row;
+	json_auto_t *details = NULL;
 	struct ccp_process_id self;
 	char id[CCP_ID_SIZE];
 	int r = ccp_process_self(&self, err);
 
 	if (r < 0)
 		return r;
+	details = ccp_worker_details(engine->cp, &self);
+	row->details = details ? ccp_json_dump(details, NULL) : NULL;
 	ccp_id_new("wrk_", id);
 	row->pid = self.pid;
 	row->start_time = self.start_time;
 	row->started_at = ccp_clock_wall(ccp_context_clock(engine->cp));
 	row->heartbeat_at = row->started_at;
-	if (!ccp_strdup_opt(id, &row->id) ||
+	if (!row->details || !ccp_strdup_opt(id, &row->id) ||
 	    !ccp_strdup_opt(role_of(engine->cp->mode), &row->role) ||
 	    !ccp_strdup_opt("running", &row->status) || !ccp_strdup_opt(self.boot, &row->boot_id) ||
 	    !ccp_strdup_opt(CCP_VERSION, &row->version))
@@ -104,8 +108,9 @@ void ccp_report_crowded(struct ccp_engine *engine, bool crowded)
 void ccp_report_stopped(struct ccp_engine *engine)
 {
 	struct ccp_db *db = engine->cp->db;
+	bool reported = engine->row.epoch || engine->cp->mode == CODEXCP_MODE_OBSERVE;
 
-	if (!db || !engine->row.epoch || ccp_db_begin(db, NULL) < 0)
+	if (!db || !reported || ccp_db_begin(db, NULL) < 0)
 		return;
 	engine->row.stopped_at = ccp_clock_wall(ccp_context_clock(engine->cp));
 	(void)ccp_row_set(&engine->row.status, "stopped", NULL);

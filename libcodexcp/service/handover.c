@@ -1,13 +1,11 @@
 #include "service/handover.h"
 
 #include <signal.h>
-#include <stdio.h>
 
 #include "base/json.h"
 #include "base/log.h"
 #include "base/str.h"
-#include "runtime/process.h"
-#include "store/worker_store.h"
+#include "service/worker_info.h"
 
 static int fail_waiting(const struct codexcp *cp, const struct ccp_worker_holder *holder,
 			int64_t active, struct codexcp_error *err)
@@ -25,14 +23,16 @@ static int fail_waiting(const struct codexcp *cp, const struct ccp_worker_holder
 }
 
 /* Told once: a second signal may mean more than the first. */
-static void end_worker(struct codexcp *cp, const struct ccp_worker_holder *holder)
+static void end_worker(struct codexcp *cp, struct ccp_db *db,
+		       const struct ccp_worker_holder *holder)
 {
-	struct ccp_process_id id = { .pid = holder->pid, .start_time = holder->start_time };
+	struct ccp_process_id id;
 
-	if (cp->handed_over == holder->epoch || !holder->start_time || !holder->boot_id ||
-	    !ccp_streq(holder->role, "worker"))
+	if (cp->handed_over == holder->epoch || !ccp_streq(holder->role, "worker"))
 		return;
-	snprintf(id.boot, sizeof(id.boot), "%s", holder->boot_id);
+	id = ccp_worker_holder_process(cp, db, holder);
+	if (ccp_process_check(&id) != CCP_PROCESS_ALIVE)
+		return;
 	cp->handed_over = holder->epoch;
 	ccp_log(CCP_LOG_INFO, "an older worker is asked to leave", "version", holder->version,
 		NULL);
@@ -53,6 +53,6 @@ int ccp_handover_ask(struct codexcp *cp, struct codexcp_error *err)
 	if (r < 0)
 		return r;
 	if (r == 1 && !counts.active)
-		end_worker(cp, &holder);
+		end_worker(cp, db, &holder);
 	return fail_waiting(cp, &holder, counts.active, err);
 }

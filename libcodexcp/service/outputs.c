@@ -73,6 +73,14 @@ static const struct ccp_field lock_table[] = {
 };
 static const struct ccp_field held_table[] = { LIST("locks", lock_table), END };
 static const struct ccp_field trouble_table[] = { STRING("problem"), END };
+static const struct ccp_field worker_state_table[] = {
+	STRING("problem"), STRING("workerId"), STRING("status"), STRING("role"),
+	TIME("lastHeartbeatAt"), INT("stalenessSeconds"), END
+};
+static const struct ccp_field turn_freshness_table[] = {
+	INT("lastProgressAgeSeconds"), INT("turnStatusAgeSeconds"), END
+};
+static const struct ccp_field worker_freshness_table[] = { INT("heartbeatAgeSeconds"), END };
 static const struct ccp_field event_table[] = {
 	INT("id"), TIME("createdAt"), STRING("category"), STRING("severity"), STRING("text"),
 	OPEN("details"), END
@@ -95,7 +103,7 @@ static const struct ccp_field waited_table[] = {
 	STRING("continuedTurnId"), STRING("onInterruption"), STRING("advice"),                     \
 	OBJECT("requested", policy_table),                                                         \
 	OBJECT("effective", policy_table), OBJECT("error", failure_table),                         \
-	OBJECT("workerState", trouble_table), LIST("latestMessages", message_table),               \
+	OBJECT("workerState", worker_state_table), LIST("latestMessages", message_table),          \
 	LIST("progressEvents", progress_table), INT("progressEventCount"),                         \
 	TIME("latestProgressAt"), OBJECT("tokenUsage", usage_table),                               \
 	OBJECT("finalReport", report_table), STRING("nextRecommendedAction"),                      \
@@ -104,7 +112,10 @@ static const struct ccp_field waited_table[] = {
 	STRING("parentOperationId"), INT("maxAttempts"), INT("crashCount"),          \
 	STRING("appServerInstance"), INT("stalenessSeconds"), OBJECT("queueState", queue_table), \
 	OBJECT("slotState", slot_table), OBJECT("resourceLockState", held_table),                  \
-	STRING("operationSource"), STRING("lastError")
+	STRING("operationSource"), STRING("lastError"),                                          \
+	INT("operationRowAgeSeconds"), STRING("stalenessMeaning"),                               \
+	OBJECT("turnFreshness", turn_freshness_table),                                           \
+	OBJECT("workerFreshness", worker_freshness_table)
 
 const struct ccp_field ccp_operation_output[] = { OPERATION, LIST("events", event_table), END };
 const struct ccp_field ccp_submit_output[] = {
@@ -130,6 +141,7 @@ static const struct ccp_field target_table[] = {
 const struct ccp_field ccp_interrupt_output[] = {
 	ENVELOPE, BOOL("interrupted"), STRING("operationId"), STRING("status"),
 	STRING("threadId"), STRING("turnId"), OBJECT("interruptedTarget", target_table),
+	STRING("commandId"), STRING("commandType"), OBJECT("workerState", trouble_table),
 	STRING("nextRecommendedAction"), INT("recommendedPollAfterSeconds"),
 	BOOL("pollRecommended"), END
 };
@@ -143,10 +155,14 @@ static const struct ccp_field worker_table[] = {
 	STRING("role"), STRING("status"), INT("pid"), STRING("version"), TIME("startedAt"),
 	TIME("lastHeartbeatAt"), STRING("lastError"), END
 };
+static const struct ccp_field lacks_table[] = {
+	NEED("feature", CCP_TYPE_STRING), STRING("minimumVersion"), STRING("removedInVersion"), END
+};
 static const struct ccp_field app_server_table[] = {
 	NEED("running", CCP_TYPE_BOOL), STRING("codexBinaryPath"), BOOL("codexBinaryExists"),
-	STRING("problem"), STRING("instance"), INT("pid"), STRING("transport"), STRING("codexVersion"),
-	STRING("userAgent"), TIME("startedAt"), END
+	STRING("problem"), STRING("instance"), INT("pid"), STRING("codexVersion"),
+	STRING("userAgent"), STRING("transport"), TIME("startedAt"),
+	LIST("unsupportedFeatures", lacks_table), BOOL("draining"), END
 };
 static const struct ccp_field active_table[] = {
 	STRING("operationId"), STRING("status"), STRING("threadId"), STRING("turnId"),
@@ -209,6 +225,32 @@ const struct ccp_field ccp_concurrency_output[] = {
 	BOOL("backpressure"), OBJECT("counts", counts_table),
 	LIST("activeOperations", entry_table), LIST("resourceLocks", lock_table),
 	INT("resourceLockCount"), STRING("nextRecommendedAction"),
+	INT("recommendedPollAfterSeconds"), BOOL("pollRecommended"), END
+};
+
+static const struct ccp_field worker_row_table[] = {
+	NEED("workerId", CCP_TYPE_STRING), STRING("role"), STRING("status"),
+	STRING("effectiveStatus"), BOOL("holdsLock"), INT("pid"), STRING("processState"),
+	STRING("bootId"), INT("startTime"), INT("epoch"), STRING("version"), TIME("startedAt"),
+	TIME("lastHeartbeatAt"), INT("stalenessSeconds"), TIME("stoppedAt"), STRING("lastError"),
+	INT("activeOperationCount"), INT("activeTurnCount"), STRING("hostname"), STRING("unit"),
+	STRING("cgroup"), STRING("logPath"), BOOL("stay"),
+	CCP_OUT("environmentVariables", CCP_TYPE_STRINGS), OPEN("configuration"), END
+};
+#define COMMAND \
+	STRING("commandId"), STRING("commandType"), STRING("status"), STRING("operationId"), \
+	TIME("createdAt"), TIME("updatedAt"), TIME("completedAt"), STRING("lastError")
+static const struct ccp_field command_table[] = { COMMAND, END };
+const struct ccp_field ccp_worker_status_output[] = {
+	ENVELOPE, STRING("executionMode"), BOOL("running"), BOOL("connected"), STRING("problem"),
+	OBJECT("appServer", app_server_table), LIST("workers", worker_row_table),
+	LIST("recentCommands", command_table), STRING("nextRecommendedAction"),
+	INT("recommendedPollAfterSeconds"), BOOL("pollRecommended"), END
+};
+const struct ccp_field ccp_worker_command_output[] = {
+	ENVELOPE, COMMAND, BOOL("commandTimedOut"), ANY("result"), BOOL("resultAvailable"),
+	BOOL("resultIncluded"), BOOL("resultTruncated"), INT("resultStoredChars"),
+	STRING("resultWarning"), INT("elapsedMs"), STRING("nextRecommendedAction"),
 	INT("recommendedPollAfterSeconds"), BOOL("pollRecommended"), END
 };
 /* clang-format on */

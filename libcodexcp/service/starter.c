@@ -29,6 +29,7 @@ struct ccp_starter {
 	int64_t starts[STARTS_PER_MINUTE]; /* boot clock, the oldest is replaced */
 	size_t next_start;
 	char trouble[512];
+	bool failed; /* the trouble is that of a worker that has ended, or may not be started */
 };
 
 static int64_t now_ms(const struct ccp_starter *starter)
@@ -44,8 +45,15 @@ static void try_later(struct ccp_starter *starter, int64_t delay_ms)
 
 static void set_trouble(struct ccp_starter *starter, const char *text)
 {
+	starter->failed = true;
 	snprintf(starter->trouble, sizeof(starter->trouble), "%s", text);
 	ccp_log(CCP_LOG_INFO, "no worker", "reason", text, NULL);
+}
+
+static void clear_trouble(struct ccp_starter *starter)
+{
+	starter->failed = false;
+	starter->trouble[0] = '\0';
 }
 
 /* The connection */
@@ -99,7 +107,7 @@ static int connect_bell(struct ccp_starter *starter, struct codexcp_error *err)
 	fd = ccp_stream_open(starter->cp->loop, fd, CCP_DOORBELL_MAX_LINE, &events, starter,
 			     &starter->bell, err);
 	if (fd == 0)
-		starter->trouble[0] = '\0';
+		clear_trouble(starter);
 	return fd;
 }
 
@@ -116,7 +124,7 @@ static void on_worker_line(struct ccp_child *child, char *line, size_t len, void
 	struct ccp_starter *starter = data;
 
 	if (ccp_streq(line, CODEXCP_WORKER_READY))
-		starter->trouble[0] = '\0';
+		clear_trouble(starter);
 	else if (ccp_str_has_prefix(line, CODEXCP_WORKER_FAILED))
 		set_trouble(starter, line + strlen(CODEXCP_WORKER_FAILED));
 	else
@@ -141,6 +149,7 @@ static void on_not_ready(void *data)
 	struct ccp_starter *starter = data;
 
 	set_trouble(starter, "the worker was started, but is not ready yet; see log/worker.log");
+	starter->failed = false;
 	let_go(starter);
 	try_later(starter, RECONNECT_MS);
 }
@@ -165,7 +174,7 @@ static void spawn_worker(struct ccp_starter *starter)
 							.exited = on_worker_exited };
 	struct codexcp *cp = starter->cp;
 	_cleanup_error_ struct codexcp_error err = { 0 };
-	_cleanup_free_ char *log = ccp_state_path(cp, "log/worker.log");
+	_cleanup_free_ char *log = ccp_state_path(cp, CCP_STATE_LOG);
 	const char *const argv[] = { cp->worker_path, "worker", NULL };
 	const struct ccp_child_options options = {
 		.file = cp->worker_path,
@@ -193,7 +202,7 @@ static void start_inline(struct ccp_starter *starter)
 	if (r < 0)
 		set_trouble(starter, err.message);
 	else
-		starter->trouble[0] = '\0';
+		clear_trouble(starter);
 }
 
 /* Nobody answers the doorbell: a holder of the lock is starting or ending, else one is needed. */
@@ -263,6 +272,11 @@ void ccp_starter_engine_failed(struct ccp_starter *starter)
 bool ccp_starter_connected(const struct ccp_starter *starter)
 {
 	return starter->bell;
+}
+
+bool ccp_starter_failed(const struct ccp_starter *starter)
+{
+	return starter->failed;
 }
 
 const char *ccp_starter_trouble(const struct ccp_starter *starter)

@@ -48,17 +48,21 @@ CCP_TOOL_HANDLER(ccp_tool_health_summary);
 CCP_TOOL_HANDLER(ccp_tool_list_projects);
 CCP_TOOL_HANDLER(ccp_tool_queue_status);
 CCP_TOOL_HANDLER(ccp_tool_concurrency_status);
+CCP_TOOL_HANDLER(ccp_tool_worker_status);
+CCP_TOOL_HANDLER(ccp_tool_worker_command);
 
 extern const struct ccp_field ccp_submit_fields[], ccp_operation_status_fields[],
 	ccp_turn_status_fields[], ccp_wait_fields[], ccp_interrupt_fields[], ccp_health_fields[],
-	ccp_projects_fields[];
+	ccp_projects_fields[], ccp_worker_status_fields[], ccp_worker_command_fields[];
 extern const size_t ccp_submit_args_size, ccp_operation_status_args_size, ccp_turn_status_args_size,
-	ccp_wait_args_size, ccp_interrupt_args_size, ccp_health_args_size, ccp_projects_args_size;
+	ccp_wait_args_size, ccp_interrupt_args_size, ccp_health_args_size, ccp_projects_args_size,
+	ccp_worker_status_args_size, ccp_worker_command_args_size;
 extern const struct ccp_field ccp_queue_fields[], ccp_concurrency_fields[];
 extern const size_t ccp_queue_args_size, ccp_concurrency_args_size;
 /* outputs.c */
 extern const struct ccp_field ccp_operation_output[], ccp_submit_output[], ccp_wait_output[],
-	ccp_turn_output[], ccp_interrupt_output[], ccp_health_output[], ccp_projects_output[];
+	ccp_turn_output[], ccp_interrupt_output[], ccp_health_output[], ccp_projects_output[],
+	ccp_worker_status_output[], ccp_worker_command_output[];
 
 extern const struct ccp_field ccp_queue_output[], ccp_concurrency_output[];
 

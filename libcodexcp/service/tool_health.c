@@ -2,14 +2,12 @@
  * codex_health_summary: what this installation is, and whether a task that is submitted now would
  * run.
  */
-#include <string.h>
-
 #include "base/json.h"
 #include "base/str.h"
 #include "domain/roots.h"
 #include "service/codex_binary.h"
 #include "service/tool.h"
-#include "store/worker_store.h"
+#include "service/worker_info.h"
 
 #define ACTIVE_SHOWN 10
 
@@ -63,44 +61,33 @@ static json_t *version_json(void)
 
 static json_t *worker_json(struct codexcp *cp, const struct ccp_worker_row *row)
 {
-	static const char *const modes[] = {
-		[CODEXCP_MODE_CONFIGURED] = "auto", [CODEXCP_MODE_AUTO] = "auto",
-		[CODEXCP_MODE_INLINE] = "inline",   [CODEXCP_MODE_CLIENT] = "client",
-		[CODEXCP_MODE_WORKER] = "worker",   [CODEXCP_MODE_OBSERVE] = "observe",
+	static const char *const shown[] = {
+		"workerId", "role",      "status",    "pid",
+		"version",  "startedAt", "lastError", "lastHeartbeatAt"
 	};
+	json_auto_t *worker = NULL;
 	json_t *o = json_object();
 
-	ccp_json_set_str(&o, "executionMode", modes[cp->mode]);
+	ccp_json_set_str(&o, "executionMode", ccp_context_mode_name(cp));
 	ccp_json_set_bool(&o, "connected", ccp_context_worker_alive(cp));
 	ccp_json_set_str(&o, "problem", ccp_context_trouble(cp));
 	if (!row->id)
 		return o;
-	ccp_json_set_str(&o, "workerId", row->id);
-	ccp_json_set_str(&o, "role", row->role);
-	ccp_json_set_str(&o, "status", row->status);
-	ccp_json_set_int(&o, "pid", row->pid);
-	ccp_json_set_str(&o, "version", row->version);
-	ccp_json_set_time(&o, "startedAt", row->started_at);
-	ccp_json_set_time(&o, "lastHeartbeatAt", row->heartbeat_at);
-	ccp_json_set_str(&o, "lastError", row->last_error);
+	worker = ccp_worker_json(row, ccp_clock_wall(ccp_context_clock(cp)), CCP_WORKER_BRIEF);
+	for (size_t i = 0; i < CCP_ARRAY_SIZE(shown); i++)
+		ccp_json_set(&o, shown[i], json_object_get(worker, shown[i]));
 	return o;
 }
 
-static json_t *app_server_json(struct codexcp *cp, const struct ccp_worker_row *row,
-			       const char *binary, const struct codexcp_error *missing)
+static json_t *app_server_json(struct ccp_db *db, const char *binary,
+			       const struct codexcp_error *missing)
 {
-	json_auto_t *reported = NULL;
-	json_t *o = json_object();
-	bool running = row->app_server && ccp_streq(row->status, "running");
+	json_t *o = ccp_app_server_json(db);
 
-	ccp_json_set_bool(&o, "running", running);
 	ccp_json_set_str(&o, "codexBinaryPath", binary);
 	ccp_json_set_bool(&o, "codexBinaryExists", binary != NULL);
 	if (missing->code)
 		ccp_json_set_str(&o, "problem", missing->message);
-	if (running &&
-	    ccp_json_parse(row->app_server, strlen(row->app_server), 0, &reported, NULL) == 0 && o)
-		json_object_update_missing(o, reported);
 	return o;
 }
 
@@ -130,16 +117,12 @@ static json_t *work_json(struct ccp_db *db, const char *only, const struct ccp_o
 {
 	struct active_list list = { json_array(), only };
 	struct ccp_op_quota quota = { 0 };
-	json_t *o = json_object();
+	json_t *o = ccp_counts_json(counts);
 
 	if (db)
 		(void)ccp_op_quota(db, &quota, NULL);
 	if (db)
 		(void)ccp_op_each_active(db, add_active, &list, NULL);
-	ccp_json_set_int(&o, "activeOperationCount", counts->active);
-	ccp_json_set_int(&o, "queuedOperationCount", counts->queued);
-	ccp_json_set_int(&o, "runningOperationCount", counts->active - counts->queued);
-	ccp_json_set_int(&o, "waitingOperationCount", counts->waiting);
 	ccp_json_set_time(&o, "accountHeldUntil", quota.until);
 	ccp_json_set_new(&o, "operations", list.array);
 	return o;
@@ -192,7 +175,7 @@ static json_t *answer_of(struct codexcp *cp, const struct health_args *args, str
 			 overall(&missing, state, ccp_context_trouble(cp)));
 	ccp_json_set_new(&answer, "version", version_json());
 	ccp_json_set_new(&answer, "worker", worker_json(cp, &worker));
-	ccp_json_set_new(&answer, "appServer", app_server_json(cp, &worker, binary, &missing));
+	ccp_json_set_new(&answer, "appServer", app_server_json(db, binary, &missing));
 	ccp_json_set_new(&answer, "activeWork", work_json(db, args->operation_id, &counts));
 	ccp_json_set_new(&answer, "paths", paths_json(cp, &roots));
 	if (json_array_size(warnings))

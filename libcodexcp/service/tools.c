@@ -39,6 +39,12 @@ static const struct ccp_tool tools[] = {
 	{ "codex_get_concurrency_status", "Concurrency",
 	  "The limits, what counts against them, and who has locked what.",
 	  CCP_TOOL_READ, ccp_concurrency_fields, &ccp_concurrency_args_size, ccp_concurrency_output, ccp_tool_concurrency_status },
+	{ "codex_get_worker_status", "Worker status",
+	  "The worker that executes, its app-server, and what this Codex version lacks.",
+	  CCP_TOOL_READ, ccp_worker_status_fields, &ccp_worker_status_args_size, ccp_worker_status_output, ccp_tool_worker_status },
+	{ "codex_get_worker_command_status", "Worker command status",
+	  "What has become of a commandId, which a tool answers when the worker takes longer than it may wait.",
+	  CCP_TOOL_READ, ccp_worker_command_fields, &ccp_worker_command_args_size, ccp_worker_command_output, ccp_tool_worker_command },
 };
 /* clang-format on */
 

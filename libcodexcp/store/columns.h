@@ -176,11 +176,12 @@
 #define CCP_COMMAND_COLUMNS(TEXT, INT)                                                             \
 	TEXT(id)                                                                                   \
 	TEXT(kind)   /* interrupt, ... */                                                          \
-	TEXT(status) /* queued, running, completed, failed */                                      \
+	TEXT(status) /* queued, running, completed, failed, timed_out */                           \
 	TEXT(op_id)                                                                                \
-	TEXT(args)   /* JSON object */                                                             \
-	TEXT(result) /* JSON object, or NULL */                                                    \
-	TEXT(error)  /* JSON as ccp_error_json() makes it, or NULL */                              \
+	TEXT(args)    /* JSON object */                                                            \
+	TEXT(result)  /* JSON object, or NULL */                                                   \
+	TEXT(error)   /* JSON as ccp_error_json() makes it, or NULL */                             \
+	INT(deadline) /* is not begun later than this; 0: whenever */                              \
 	INT(created_at)                                                                            \
 	INT(updated_at)                                                                            \
 	INT(completed_at)

@@ -199,7 +199,8 @@ static const char version_2[] =
 "ALTER TABLE app_servers ADD COLUMN transport TEXT;"
 "ALTER TABLE app_servers ADD COLUMN draining INTEGER NOT NULL DEFAULT 0;"
 "CREATE INDEX app_server_open ON app_servers(ended_at) WHERE ended_at = 0;"
-"ALTER TABLE workers ADD COLUMN details TEXT;";
+"ALTER TABLE workers ADD COLUMN details TEXT;"
+"ALTER TABLE commands ADD COLUMN deadline INTEGER NOT NULL DEFAULT 0;";
 /* clang-format on */
 
 const struct ccp_migration ccp_migrations[] = {

@@ -148,6 +148,8 @@
 	X(WORKER_LATEST,                                                                           \
 	  "SELECT " CCP_NAMES(CCP_WORKER_COLUMNS)                                                  \
 	  "0 FROM workers WHERE role <> 'observe' ORDER BY epoch DESC LIMIT 1")                    \
+	X(WORKERS_NEWEST,                                                                          \
+	  "SELECT " CCP_NAMES(CCP_WORKER_COLUMNS) "0 FROM workers ORDER BY rowid DESC LIMIT ?")    \
 	X(WORKER_HOLDER,                                                                           \
 	  "SELECT " CCP_NAMES(CCP_HOLDER_COLUMNS)                                                  \
 	  "0 FROM workers WHERE role <> 'observe' AND status = 'running' "                         \
@@ -165,6 +167,8 @@
 	  "INSERT INTO commands(" CCP_NAMES(CCP_COMMAND_COLUMNS) "rowid) VALUES("                  \
 		  CCP_MARKS(CCP_COMMAND_COLUMNS) "NULL)")                                          \
 	X(COMMAND_GET, "SELECT " CCP_NAMES(CCP_COMMAND_COLUMNS) "0 FROM commands WHERE id = ?")    \
+	X(COMMANDS_NEWEST,                                                                         \
+	  "SELECT " CCP_NAMES(CCP_COMMAND_COLUMNS) "0 FROM commands ORDER BY rowid DESC LIMIT ?")  \
 	X(COMMAND_NEXT,                                                                            \
 	  "SELECT " CCP_NAMES(CCP_COMMAND_COLUMNS)                                                 \
 	  "0 FROM commands WHERE completed_at = 0 AND status = 'queued' ORDER BY rowid LIMIT 1")   \

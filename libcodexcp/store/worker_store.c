@@ -39,6 +39,24 @@ int ccp_worker_latest(struct ccp_db *db, struct ccp_worker_row *ret_worker,
 	return ccp_table_get(db, CCP_SQL_WORKER_LATEST, &workers, NULL, NULL, ret_worker, err);
 }
 
+static int each_newest(struct ccp_db *db, enum ccp_sql sql, const struct ccp_table *table,
+		       int64_t limit, ccp_row_fn fn, void *data, struct codexcp_error *err)
+{
+	_cleanup_stmt_ struct ccp_stmt stmt = { 0 };
+	int r = ccp_stmt_open(db, sql, &stmt, err);
+
+	if (r < 0)
+		return r;
+	ccp_bind_int(&stmt, 1, limit);
+	return ccp_table_each(&stmt, table, fn, data, err);
+}
+
+int ccp_workers_each(struct ccp_db *db, int64_t limit, ccp_row_fn fn, void *data,
+		     struct codexcp_error *err)
+{
+	return each_newest(db, CCP_SQL_WORKERS_NEWEST, &workers, limit, fn, data, err);
+}
+
 void ccp_worker_holder_done(struct ccp_worker_holder *holder)
 {
 	ccp_row_done(holders.columns, holders.n, holder);
@@ -109,6 +127,12 @@ int ccp_command_get(struct ccp_db *db, const char *id, struct ccp_command *ret_c
 int ccp_command_next(struct ccp_db *db, struct ccp_command *ret_command, struct codexcp_error *err)
 {
 	return ccp_table_get(db, CCP_SQL_COMMAND_NEXT, &commands, NULL, NULL, ret_command, err);
+}
+
+int ccp_commands_each(struct ccp_db *db, int64_t limit, ccp_row_fn fn, void *data,
+		      struct codexcp_error *err)
+{
+	return each_newest(db, CCP_SQL_COMMANDS_NEWEST, &commands, limit, fn, data, err);
 }
 
 int ccp_command_update(struct ccp_db *db, const struct ccp_command *command,

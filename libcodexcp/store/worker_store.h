@@ -23,6 +23,10 @@ int ccp_worker_put(struct ccp_db *db, const struct ccp_worker_row *worker,
 int ccp_worker_latest(struct ccp_db *db, struct ccp_worker_row *ret_worker,
 		      struct codexcp_error *err);
 
+/* The newest first, observers too, until fn returns non-zero; a struct ccp_worker_row. */
+int ccp_workers_each(struct ccp_db *db, int64_t limit, ccp_row_fn fn, void *data,
+		     struct codexcp_error *err);
+
 /* Who acts now, in columns that every version has. */
 struct ccp_worker_holder {
 	CCP_HOLDER_COLUMNS(CCP_ROW_TEXT_MEMBER, CCP_ROW_INT_MEMBER)
@@ -60,6 +64,9 @@ int ccp_command_get(struct ccp_db *db, const char *id, struct ccp_command *ret_c
 		    struct codexcp_error *err);
 /* The oldest queued one. */
 int ccp_command_next(struct ccp_db *db, struct ccp_command *ret_command, struct codexcp_error *err);
+/* The newest first, until fn returns non-zero; a struct ccp_command. */
+int ccp_commands_each(struct ccp_db *db, int64_t limit, ccp_row_fn fn, void *data,
+		      struct codexcp_error *err);
 /* status, result, error, updated_at, completed_at; only while it is not finished. 1 written, 0
  * not. */
 int ccp_command_update(struct ccp_db *db, const struct ccp_command *command,

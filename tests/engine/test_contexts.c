@@ -277,6 +277,46 @@ START_TEST(test_lost_ring)
 }
 END_TEST
 
+/* A full status says who works on it and how old the news are; a compact one is quiet about that. */
+START_TEST(test_freshness)
+{
+	struct engine_env e;
+	struct codexcp *cp;
+	_cleanup_free_ char *op = NULL;
+	json_auto_t *before = NULL, *full = NULL, *compact = NULL;
+
+	env_setup(&e);
+	cp = env_open(&e, CODEXCP_MODE_CLIENT);
+	op = env_submit(&e, cp, NULL);
+	before = env_status(cp, op);
+	ck_assert_ptr_null(json_object_get(before, "workerFreshness"));
+	ck_assert_ptr_null(json_object_get(before, "turnFreshness"));
+	env_close(&e, cp);
+	cp = env_open(&e, CODEXCP_MODE_INLINE);
+	codexcp_look_for_work(cp);
+	full = env_end(&e, cp, op);
+	env_is(json_object_get(full, "workerState"), "status", "running");
+	env_is(json_object_get(full, "workerState"), "role", "inline");
+	env_is(full, "stalenessMeaning", "operation_row_age");
+	ck_assert(json_equal(json_object_get(full, "operationRowAgeSeconds"),
+			     json_object_get(full, "stalenessSeconds")));
+	ck_assert_int_ge(
+		ccp_json_int(json_object_get(full, "workerFreshness"), "heartbeatAgeSeconds", -1),
+		0);
+	ck_assert_int_ge(
+		ccp_json_int(json_object_get(full, "turnFreshness"), "turnStatusAgeSeconds", -1),
+		0);
+	ck_assert_int_ge(
+		ccp_json_int(json_object_get(full, "turnFreshness"), "lastProgressAgeSeconds", -1),
+		0);
+	compact = env_call(cp, "codex_get_operation_status",
+			   json_pack("{s:s}", "operation_id", op));
+	ck_assert_ptr_null(json_object_get(compact, "workerState"));
+	ck_assert_ptr_null(json_object_get(compact, "operationRowAgeSeconds"));
+	env_teardown(&e);
+}
+END_TEST
+
 /* Called for a thread of an operation of ours: reading yes, changing no. */
 START_TEST(test_recursion)
 {
@@ -335,4 +375,4 @@ END_TEST
 
 CCP_TEST_MAIN("contexts", test_wait_ends_with_the_operation, test_wait_ends_by_itself,
 	      test_cancel_from_a_callback, test_close_with_open_calls, test_call_wait,
-	      test_polling_rests, test_two_contexts, test_lost_ring, test_recursion)
+	      test_polling_rests, test_two_contexts, test_lost_ring, test_freshness, test_recursion)

@@ -19,7 +19,7 @@ CREATE INDEX journal_turn ON journal(thread_id, turn_id, id) WHERE turn_id IS NO
 CREATE TABLE workers( id TEXT NOT NULL UNIQUE, epoch INTEGER NOT NULL, role TEXT NOT NULL, status TEXT NOT NULL, pid INTEGER NOT NULL, start_time INTEGER NOT NULL, boot_id TEXT, version TEXT, started_at INTEGER NOT NULL, heartbeat_at INTEGER NOT NULL, stopped_at INTEGER NOT NULL, instance TEXT, app_server TEXT, last_error TEXT, details TEXT) STRICT;
 CREATE INDEX worker_epoch ON workers(epoch);
 CREATE TABLE app_servers( id TEXT NOT NULL UNIQUE, pid INTEGER NOT NULL, start_time INTEGER NOT NULL, boot_id TEXT, pid_namespace INTEGER NOT NULL, epoch INTEGER NOT NULL, user_agent TEXT, started_at INTEGER NOT NULL, ended_at INTEGER NOT NULL, end_reason TEXT, transport TEXT, draining INTEGER NOT NULL DEFAULT 0) STRICT;
-CREATE TABLE commands( id TEXT NOT NULL UNIQUE, kind TEXT NOT NULL, status TEXT NOT NULL, op_id TEXT, args TEXT, result TEXT, error TEXT, created_at INTEGER NOT NULL, updated_at INTEGER NOT NULL, completed_at INTEGER NOT NULL) STRICT;
+CREATE TABLE commands( id TEXT NOT NULL UNIQUE, kind TEXT NOT NULL, status TEXT NOT NULL, op_id TEXT, args TEXT, result TEXT, error TEXT, created_at INTEGER NOT NULL, updated_at INTEGER NOT NULL, completed_at INTEGER NOT NULL, deadline INTEGER NOT NULL DEFAULT 0) STRICT;
 CREATE INDEX command_open ON commands(status) WHERE completed_at = 0;
 CREATE INDEX op_quota ON operations(phase, not_before) WHERE active = 1 AND quota_held = 1;
 CREATE INDEX op_ended ON operations(completed_at) WHERE active = 0;

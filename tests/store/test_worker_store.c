@@ -1,5 +1,7 @@
 #include <ccp_db_check.h>
 
+#include "base/str.h"
+#include "base/strbuf.h"
 #include "store/worker_store.h"
 
 START_TEST(test_epoch)
@@ -98,6 +100,42 @@ START_TEST(test_workers)
 }
 END_TEST
 
+static int note_id(const void *row, void *data)
+{
+	const char *const *id = row;
+	struct ccp_strbuf *ids = data;
+
+	ccp_strbuf_appendf(ids, "%s ", *id);
+	return ccp_streq(*id, "enough");
+}
+
+/* The newest first, whatever was written again since; as many as wanted. */
+START_TEST(test_newest_workers)
+{
+	_cleanup_(ccp_strbuf_done) struct ccp_strbuf ids = CCP_STRBUF(1000);
+	static const char *const names[] = { "one", "look", "enough", "two" };
+	struct db_fixture f;
+
+	db_setup(&f);
+	OK(ccp_workers_each(f.db, 10, note_id, &ids, &db_err));
+	ck_assert_str_eq(ccp_strbuf_str(&ids), "");
+	for (int64_t i = 0; i < 4; i++) {
+		struct ccp_worker_row row = worker_row(names[i], i, "worker");
+
+		OK(ccp_worker_put(f.db, &row, &db_err));
+	}
+	OK(ccp_worker_put(
+		f.db,
+		&(struct ccp_worker_row){ .id = "one", .role = "worker", .status = "stopped" },
+		&db_err));
+	OK(ccp_workers_each(f.db, 1, note_id, &ids, &db_err));
+	ck_assert_str_eq(ccp_strbuf_str(&ids), "two ");
+	OK(ccp_workers_each(f.db, 10, note_id, &ids, &db_err));
+	ck_assert_str_eq(ccp_strbuf_str(&ids), "two two enough ");
+	db_done(&f);
+}
+END_TEST
+
 START_TEST(test_instances)
 {
 	struct ccp_instance_row want = {
@@ -143,6 +181,7 @@ static void add_command(struct ccp_db *db, const char *id)
 		.status = "queued",
 		.op_id = "op",
 		.args = "{}",
+		.deadline = 7,
 		.created_at = 1,
 		.updated_at = 1,
 	};
@@ -200,8 +239,23 @@ START_TEST(test_commands)
 	ck_assert_str_eq(got.op_id, "op");
 	ck_assert_str_eq(got.args, "{}");
 	ck_assert_ptr_null(got.error);
+	ck_assert_int_eq(got.deadline, 7);
 	ck_assert_int_eq(got.completed_at, 2);
 	ccp_db_close(other);
+	db_done(&f);
+}
+END_TEST
+
+START_TEST(test_newest_commands)
+{
+	_cleanup_(ccp_strbuf_done) struct ccp_strbuf ids = CCP_STRBUF(1000);
+	struct db_fixture f;
+
+	db_setup(&f);
+	for (int i = 0; i < 3; i++)
+		add_command(f.db, (const char *[]){ "first", "second", "third" }[i]);
+	OK(ccp_commands_each(f.db, 2, note_id, &ids, &db_err));
+	ck_assert_str_eq(ccp_strbuf_str(&ids), "third second ");
 	db_done(&f);
 }
 END_TEST
@@ -224,5 +278,5 @@ START_TEST(test_requeue)
 }
 END_TEST
 
-CCP_TEST_MAIN("worker_store", test_epoch, test_meta, test_workers, test_instances, test_commands,
-	      test_requeue)
+CCP_TEST_MAIN("worker_store", test_epoch, test_meta, test_workers, test_newest_workers,
+	      test_instances, test_commands, test_newest_commands, test_requeue)

@@ -82,4 +82,20 @@ START_TEST(test_require_removed)
 }
 END_TEST
 
-CCP_TEST_MAIN("caps", test_parse, test_has, test_require, test_require_removed)
+START_TEST(test_lacks)
+{
+	struct ccp_codex_version old = parse("x/0.98.0"), new = parse("x/0.169.0"), unknown = { 0 };
+	json_auto_t *of_old = ccp_codex_lacks(&old), *of_new = ccp_codex_lacks(&new),
+		    *of_unknown = ccp_codex_lacks(&unknown);
+	const json_t *first = json_array_get(of_old, 0), *only = json_array_get(of_new, 0);
+
+	ck_assert_uint_gt(json_array_size(of_old), 6);
+	ck_assert_str_eq(ccp_json_str(first, "minimumVersion"), "0.115.0");
+	ck_assert_uint_eq(json_array_size(of_new), 1);
+	ck_assert_str_eq(ccp_json_str(only, "feature"), "approval policy on-failure");
+	ck_assert_str_eq(ccp_json_str(only, "removedInVersion"), "0.145.0");
+	ck_assert(json_equal(of_unknown, of_new));
+}
+END_TEST
+
+CCP_TEST_MAIN("caps", test_parse, test_has, test_require, test_require_removed, test_lacks)

@@ -154,5 +154,26 @@ START_TEST(test_json)
 }
 END_TEST
 
+START_TEST(test_from_json)
+{
+	_cleanup_error_ struct codexcp_error err = { 0 }, back = { 0 };
+	json_auto_t *value = NULL, *odd = json_pack("{s:s}", "code", "OF_TOMORROW");
+
+	ccp_fail(&err, CODEXCP_E_TIMEOUT, "late");
+	ccp_error_add(&err, "ms", json_integer(5));
+	err.retryable = false;
+	value = ccp_error_json(&err);
+	ck_assert_int_eq(ccp_error_from_json(value, NULL), CODEXCP_E_TIMEOUT);
+	ck_assert_int_eq(ccp_error_from_json(value, &back), CODEXCP_E_TIMEOUT);
+	ck_assert_int_eq(back.code, CODEXCP_E_TIMEOUT);
+	ck_assert_str_eq(back.message, "late");
+	ck_assert(!back.retryable);
+	ck_assert(json_equal(back.details, err.details));
+	ck_assert_int_eq(ccp_error_from_json(odd, &back), CODEXCP_E_INTERNAL);
+	ck_assert_ptr_null(back.details);
+	ck_assert_int_eq(ccp_error_from_json(NULL, &back), CODEXCP_E_INTERNAL);
+}
+END_TEST
+
 CCP_TEST_MAIN("error", test_names, test_fail, test_message, test_errno, test_argument, test_copy,
-	      test_add, test_json)
+	      test_add, test_json, test_from_json)

@@ -54,6 +54,9 @@ static const struct ccp_program admin = { "admin", "Looks after it.", "1.2.3", c
 static const struct ccp_cmd server_commands[] = {
 	{ "", NULL, "serve", send_opts, sizeof(struct send), run_send, 0 },
 	{ "check", NULL, "check only", NULL, 0, run_bare, 0 },
+	{ "check all", "[FILE]", "check everything", send_opts, sizeof(struct send), run_send, 1 },
+	{ "db copy", NULL, "copy it", NULL, 0, run_bare, 0 },
+	{ "db check", NULL, "look at it", NULL, 0, run_bare, 0 },
 	{ NULL }
 };
 static const struct ccp_program server = { "server", "Serves.", "2.0", server_commands };
@@ -174,6 +177,24 @@ START_TEST(test_default_command)
 	assert_wrong(&server, "--force x", "server: unexpected argument 'x' (see server --help)\n");
 	assert_wrong(&server, "--froce",
 		     "server: unknown option --froce; did you mean --force? (see server --help)\n");
+}
+END_TEST
+
+/* The longer name counts; a first word alone is a command only where one is called so. */
+START_TEST(test_two_words)
+{
+	assert_run(&server, "check all -f x", 42, "force=1 db=- lines=0 secret=0 [x]\n");
+	assert_run(&server, "check", 7, "bare 0\n");
+	assert_run(&server, "db check", 7, "bare 0\n");
+	assert_wrong(&server, "check al",
+		     "server: unexpected argument 'al' (see server check --help)\n");
+	assert_wrong(&server, "check all --no",
+		     "server: unknown option --no (see server check all --help)\n");
+	assert_wrong(&server, "db",
+		     "server: 'db' is one of: db copy, db check (see server --help)\n");
+	assert_wrong(&server, "db chekc",
+		     "server: 'db' is one of: db copy, db check (see server --help)\n");
+	assert_wrong(&server, "d", "server: unknown command 'd' (see server --help)\n");
 }
 END_TEST
 
@@ -300,7 +321,7 @@ START_TEST(test_help_with_default_command)
 						 "       server [OPTION]...\n"));
 	ck_assert_ptr_nonnull(strstr(result.out, "  -f, --force          ask nothing\n"));
 	ck_assert_ptr_nonnull(strstr(result.out, "      --version        show the version\n"));
-	ck_assert_ptr_nonnull(strstr(result.out, "\nCommands:\n  check  check only\n"));
+	ck_assert_ptr_nonnull(strstr(result.out, "\nCommands:\n  check      check only\n"));
 	result = run(&hook, "--help");
 	ck_assert_ptr_eq(strstr(result.out, "Usage: hook [OPTION]... FILE\n\nOptions:\n"),
 			 result.out);
@@ -309,6 +330,6 @@ START_TEST(test_help_with_default_command)
 END_TEST
 
 CCP_TEST_MAIN("opt", test_dispatch, test_options, test_options_end, test_parsing_starts_over,
-	      test_default_command, test_only_default_command, test_unknown_command,
+	      test_default_command, test_two_words, test_only_default_command, test_unknown_command,
 	      test_wrong_options, test_wrong_arguments, test_list_is_bounded, test_version,
 	      test_help_of_program, test_help_of_command, test_help_with_default_command)

@@ -77,12 +77,15 @@ struct uv_loop_s;
 
 /** Who may run operations. */
 enum codexcp_mode {
-	CODEXCP_MODE_CONFIGURED, /**< what the configuration says; AUTO when it says nothing */
-	CODEXCP_MODE_AUTO,       /**< start a worker process when there is work and none runs */
-	CODEXCP_MODE_INLINE,     /**< run operations inside this context */
-	CODEXCP_MODE_CLIENT,     /**< never execute, never start anything */
-	CODEXCP_MODE_WORKER,     /**< be the worker: codexcp_run() ends when idle or told to stop */
-	CODEXCP_MODE_OBSERVE,    /**< a worker that only reports itself */
+	/** What the configuration says, AUTO when it says nothing. `worker` and `observe` are for
+	 *  the worker's own process, which asks for them here: a context that finds them in its
+	 *  configuration is a CLIENT. */
+	CODEXCP_MODE_CONFIGURED,
+	CODEXCP_MODE_AUTO,    /**< start a worker process when there is work and none runs */
+	CODEXCP_MODE_INLINE,  /**< run operations inside this context */
+	CODEXCP_MODE_CLIENT,  /**< never execute, never start anything */
+	CODEXCP_MODE_WORKER,  /**< be the worker: codexcp_run() ends when idle or told to stop */
+	CODEXCP_MODE_OBSERVE, /**< a worker that only reports itself */
 };
 
 /** How a context is opened. Zero-initialise it; everything is optional. */
@@ -101,6 +104,7 @@ struct codexcp_options {
 	/** Called once when a worker has become *the* worker and answers; may be NULL. */
 	void (*ready)(void *data);
 	void *ready_data; /**< passed to ready */
+	bool stay;        /**< WORKER: does not leave when it is idle */
 };
 
 /**
