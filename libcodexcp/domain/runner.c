@@ -9,6 +9,7 @@
 #include "base/log.h"
 #include "base/str.h"
 #include "domain/runner_internal.h"
+#include "domain/slots.h"
 #include "domain/turn_id.h"
 
 /* Streaming progress reaches the disk at most this late. */
@@ -469,7 +470,7 @@ static int adopt_one(const struct ccp_op *op, void *data)
 {
 	json_t *ids = data;
 
-	return ccp_streq(op->phase, "queued") ? 0 : json_array_append_new(ids, json_string(op->id));
+	return ccp_op_holds_slot(op) ? json_array_append_new(ids, json_string(op->id)) : 0;
 }
 
 static int adopted_tx(struct ccp_db *db, void *data, struct codexcp_error *err)

@@ -356,7 +356,7 @@ START_TEST(test_held_queue)
 	struct engine_env e;
 	struct codexcp *cp;
 	_cleanup_free_ char *first = NULL, *second = NULL;
-	json_auto_t *waiting = NULL, *held = NULL, *running = NULL, *health = NULL;
+	json_auto_t *waiting = NULL, *held = NULL, *running = NULL, *health = NULL, *queue = NULL;
 	const json_t *work;
 
 	env_setup(&e);
@@ -378,6 +378,9 @@ START_TEST(test_held_queue)
 	env_is(work, "accountHeldUntil", ccp_json_str(waiting, "nextAttemptAt"));
 	ck_assert_int_eq(number(work, "queuedOperationCount"), 2);
 	ck_assert_int_eq(number(work, "runningOperationCount"), 0);
+	queue = env_call(cp, "codex_get_queue_status", NULL);
+	ck_assert_int_eq(json_array_size(json_object_get(queue, "queuedOperations")), 2);
+	ck_assert_int_eq(json_array_size(json_object_get(queue, "runningOperations")), 0);
 	held = env_wait(&e, cp, second, "queuedReason", "waiting_for_quota");
 	env_is(held, "nextRecommendedAction", "wait_for_quota");
 	env_is(held, "nextAttemptAt", ccp_json_str(waiting, "nextAttemptAt"));
