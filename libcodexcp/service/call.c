@@ -145,6 +145,7 @@ static int prepare(struct ccp_call *call, struct codexcp_error *err)
 
 	if (!cp->config)
 		return ccp_fail_copy(err, &cp->config_error);
+	(void)ccp_state_refresh(cp);
 	if (!call->args) {
 		call->args = calloc(1, *call->tool->args_size);
 		r = call->args ? ccp_field_bind(call->tool->input, call->arguments, call->args,

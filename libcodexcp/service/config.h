@@ -52,6 +52,8 @@ struct ccp_config {
 		max_active_turns_per_thread, max_active_write_turns_per_project,
 		max_app_server_pending_requests;
 	int64_t max_image_input_items, max_image_input_bytes;
+	int64_t retention_days, retention_operations, retention_journal_days,
+		retention_journal_rows, idempotency_days;
 	int64_t worker_idle_seconds, worker_drain_seconds, app_server_idle_seconds;
 	int64_t approval_response_timeout_seconds;
 

@@ -8,6 +8,8 @@
 
 #define EXPECTED_MAX 1024
 #define WEEK_SECONDS (7 * 24 * 60 * 60)
+#define DAYS_MAX     36500
+#define ROWS_MAX     1000000000
 
 /* In the order of enum ccp_sandbox, enum ccp_execution_mode and enum ccp_network_fs. */
 static const char *const sandboxes[] = { "read-only", "workspace-write", "danger-full-access",
@@ -125,6 +127,20 @@ const struct ccp_option ccp_options[] = {
 	      WEEK_SECONDS, "900",
 	      .doc = "a question that Codex asks waits this long for its answer; not in effect "
 		     "yet, it is declined at once"),
+
+	LIMIT(retention_days, "RETENTION_DAYS", 1, DAYS_MAX, "30", .section = "Retention",
+	      .doc = "an operation that has ended is kept this long, with its messages, its turns "
+		     "and its report; never removed are operations that are active, or that an "
+		     "active one came from or goes on from"),
+	LIMIT(retention_operations, "RETENTION_OPERATIONS", 1, ROWS_MAX, "10000",
+	      .doc = "and so many of them at the most, the newest"),
+	LIMIT(retention_journal_days, "RETENTION_JOURNAL_DAYS", 1, DAYS_MAX, "14",
+	      .doc = "the journal (timeline and progress) of what has ended is kept this long"),
+	LIMIT(retention_journal_rows, "RETENTION_JOURNAL_ROWS", 1, ROWS_MAX, "1000000",
+	      .doc = "and so many of its rows at the most, the newest"),
+	LIMIT(idempotency_days, "IDEMPOTENCY_DAYS", 1, DAYS_MAX, "7",
+	      .doc = "a `client_request_id` finds its operation for at least this long, whatever "
+		     "else is said here"),
 	{ .key = NULL },
 };
 

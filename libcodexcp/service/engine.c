@@ -112,6 +112,8 @@ static void go_to_work(struct ccp_engine *engine)
 		r = ccp_bell_open(engine, &err);
 	if (r == 0)
 		r = ccp_runner_adopt(engine->runner, &err);
+	if (r == 0)
+		r = ccp_context_new_upkeep(engine->cp, &engine->upkeep, &err);
 	if (r < 0) {
 		fail_run(engine, &err);
 		return;
@@ -355,6 +357,7 @@ void ccp_engine_free(struct ccp_engine *engine)
 	if (!engine)
 		return;
 	ccp_runner_free(engine->runner);
+	ccp_upkeep_free(engine->upkeep);
 	ccp_commands_free(engine);
 	ccp_report_stopped(engine);
 	ccp_bell_free(engine);

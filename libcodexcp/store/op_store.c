@@ -380,3 +380,33 @@ int ccp_op_each_project(struct ccp_db *db, ccp_project_fn fn, void *data, struct
 			return 0;
 	return r;
 }
+
+int ccp_op_each_standing(struct ccp_db *db, ccp_op_standing_fn fn, void *data,
+			 struct codexcp_error *err)
+{
+	_cleanup_stmt_ struct ccp_stmt stmt = { 0 };
+	int r = ccp_stmt_open(db, CCP_SQL_OPERATION_STANDINGS, &stmt, err);
+
+	while (r >= 0 && (r = ccp_stmt_step(&stmt, err)) == 1) {
+		const struct ccp_op_standing standing = { .id = ccp_column_text(&stmt, 0),
+							  .phase = ccp_column_text(&stmt, 1),
+							  .status = ccp_column_text(&stmt, 2),
+							  .active = ccp_column_int(&stmt, 3),
+							  .count = ccp_column_int(&stmt, 4) };
+
+		fn(&standing, data);
+	}
+	return r;
+}
+
+int ccp_op_count_all(struct ccp_db *db, int64_t *ret_count, struct codexcp_error *err)
+{
+	_cleanup_stmt_ struct ccp_stmt stmt = { 0 };
+	int r = ccp_stmt_open(db, CCP_SQL_OPERATION_COUNT_ALL, &stmt, err);
+
+	if (r == 0)
+		r = ccp_stmt_step(&stmt, err);
+	if (r == 1)
+		*ret_count = ccp_column_int(&stmt, 0);
+	return CCP_MIN(r, 0);
+}

@@ -124,6 +124,15 @@ struct ccp_op_counts {
 	int64_t active, queued, waiting;
 };
 int ccp_op_count(struct ccp_db *db, struct ccp_op_counts *ret_counts, struct codexcp_error *err);
+/* Where operations stand, and how many of them; `id` is one of them. All borrowed for the call. */
+struct ccp_op_standing {
+	const char *id, *phase, *status;
+	int64_t active, count;
+};
+typedef void (*ccp_op_standing_fn)(const struct ccp_op_standing *standing, void *data);
+int ccp_op_each_standing(struct ccp_db *db, ccp_op_standing_fn fn, void *data,
+			 struct codexcp_error *err);
+int ccp_op_count_all(struct ccp_db *db, int64_t *ret_count, struct codexcp_error *err);
 /* Canonical directories in which operations ran, newest first; fn(path, project_id, last use). */
 typedef int (*ccp_project_fn)(const char *path, const char *project_id, int64_t last_at,
 			      void *data);

@@ -1,7 +1,7 @@
 /*
  * A file system that fails at the n-th operation, for every n of a whole life: make the database,
- * submit, claim, finish. Nothing is half-written, the caller hears the right error, and the next try
- * works.
+ * submit, claim, finish. Nothing is half-written, the caller hears the right error, and the next
+ * try works.
  */
 #include <ccp_db_check.h>
 #include <vfs_shim.h>

@@ -1,8 +1,8 @@
 /*
  * What was acknowledged survives a power loss: a commit has been synced when it returns.
  *
- * kill -9 cannot show this: what a process has written, the kernel still writes. Here the file holds
- * only what was synced, and of the rest nothing, or sectors by chance.
+ * kill -9 cannot show this: what a process has written, the kernel still writes. Here the file
+ * holds only what was synced, and of the rest nothing, or sectors by chance.
  */
 #include <ccp_db_check.h>
 #include <vfs_shim.h>
