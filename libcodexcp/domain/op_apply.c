@@ -71,6 +71,10 @@ static int journal(struct ccp_db *db, int64_t now, const struct ccp_op *op, cons
 	ccp_json_set_str(&data, "reason", reason);
 	ccp_json_set_str(&data, "errorCode", op->error_code);
 	ccp_json_set_str(&data, "continuedTurnId", op->continued_turn);
+	if (event == CCP_OP_STALLED)
+		ccp_json_set_str(&data, "evidence", op->stall_evidence);
+	if (event == CCP_OP_INTERRUPT)
+		ccp_json_set_str(&data, "interruptReason", op->interrupt_reason);
 	dump = data ? ccp_json_dump(data, NULL) : NULL;
 	if (!dump)
 		return ccp_fail_oom(err);
@@ -95,6 +99,8 @@ static int copy_texts(struct ccp_op *op, const struct ccp_op_change *change,
 		{ &op->effective_model, change->effective_model },
 		{ &op->effective_effort, change->effective_effort },
 		{ &op->error_class, change->error_class },
+		{ &op->stall_evidence, change->stall_evidence },
+		{ &op->terminals, change->terminals },
 	};
 
 	for (size_t i = 0; i < CCP_ARRAY_SIZE(texts); i++)
@@ -129,6 +135,16 @@ static void take_quota(struct ccp_op *op, const struct ccp_op_change *change, in
 	op->quota_window = told ? change->quota_window : 0;
 }
 
+/* The first wish counts. */
+static int ask_interrupt(struct ccp_op *op, enum ccp_op_event event, int64_t now,
+			 const struct ccp_op_change *change, struct codexcp_error *err)
+{
+	if (event != CCP_OP_INTERRUPT || op->interrupt_at)
+		return 0;
+	op->interrupt_at = now;
+	return ccp_row_set(&op->interrupt_reason, change->interrupt_reason, err);
+}
+
 /* What an event changes beside the step. */
 static int take_change(struct ccp_op *op, enum ccp_op_event event, int64_t now,
 		       const struct ccp_op_change *change, struct codexcp_error *err)
@@ -147,11 +163,11 @@ static int take_change(struct ccp_op *op, enum ccp_op_event event, int64_t now,
 		op->crash_count++;
 	if (event == CCP_OP_QUOTA_EXCEEDED || event == CCP_OP_QUOTA_TOLD)
 		take_quota(op, change, now);
-	if (event == CCP_OP_INTERRUPT && !op->interrupt_at)
-		op->interrupt_at = now;
+	if (event == CCP_OP_STALLED)
+		op->stalled_at = change->stalled_at;
 	if (change->error)
 		(void)ccp_row_set(&op->error_class, NULL, NULL);
-	if (copy_texts(op, change, err) < 0)
+	if (ask_interrupt(op, event, now, change, err) < 0 || copy_texts(op, change, err) < 0)
 		return CODEXCP_E_NO_MEMORY;
 	return copy_error(op, change->error, err);
 }
@@ -231,6 +247,24 @@ static void forget_error(struct ccp_op *op, enum ccp_step next)
 	op->error_retryable = 0;
 }
 
+/* Whatever else happens to a turn than being interrupted says that it is not stalled. */
+static void forget_stall(struct ccp_op *op, enum ccp_op_event event, enum ccp_step next)
+{
+	if (event == CCP_OP_STALLED || event == CCP_OP_INTERRUPT || next == CCP_STEP_IS_INTERRUPTED)
+		return;
+	op->stalled_at = 0;
+	(void)ccp_row_set(&op->stall_evidence, NULL, NULL);
+}
+
+/* Who interrupted it. */
+static const char *reason_of(const struct ccp_op *op, const struct ccp_op_decision *decision)
+{
+	return ccp_streq(decision->reason, "interrupted_by_request") &&
+			       ccp_streq(op->interrupt_reason, "stalled")
+		       ? "interrupted_stalled"
+		       : decision->reason;
+}
+
 /* Write the decision into the row. */
 static int take_decision(struct ccp_op *op, const struct ccp_op_decision *decision, int64_t now,
 			 const char *queued_reason, struct codexcp_error *err)
@@ -242,7 +276,7 @@ static int take_decision(struct ccp_op *op, const struct ccp_op_decision *decisi
 	if (r == 0)
 		r = ccp_row_set(&op->status, row->status, err);
 	if (r == 0)
-		r = ccp_row_set(&op->reason, decision->reason, err);
+		r = ccp_row_set(&op->reason, reason_of(op, decision), err);
 	if (decision->effects & CCP_EFFECT_FREE_ATTEMPT)
 		op->attempt = CCP_MAX(op->attempt - 1, 0);
 	if (decision->effects & CCP_EFFECT_CLEAN_STEP)
@@ -326,6 +360,7 @@ static int write_decision(struct ccp_db *db, struct ccp_op *op, enum ccp_op_even
 	op->updated_at = now;
 	if (r == 0)
 		r = take_decision(op, decision, now, queued_reason, err);
+	forget_stall(op, event, decision->next);
 	if (r == 0)
 		r = name_loss(op, event, decision->next, err);
 	if (r == 0)
@@ -333,7 +368,7 @@ static int write_decision(struct ccp_db *db, struct ccp_op *op, enum ccp_op_even
 	if (r == 0)
 		return ccp_fail(err, CODEXCP_E_STATE_BUSY, "operation %s was changed meanwhile",
 				op->id);
-	return r < 0 ? r : journal(db, now, op, text, event, decision->reason, err);
+	return r < 0 ? r : journal(db, now, op, text, event, op->reason, err);
 }
 
 /* An event that changes nothing leaves nothing of what it brought either. */

@@ -132,6 +132,10 @@ static const struct transition transitions[] = {
 	{ IN(LOOKING_UP), CCP_OP_ABSENT_POWER_LOSS, WHEN_ALWAYS, TO(UNKNOWN), 0, 0, "power_loss" },
 	{ IN(LOOKING_UP), CCP_OP_REFUSED, WHEN_ALWAYS, TO(UNKNOWN), 0, 0, "no_evidence" },
 
+	/* supervision of the turn that runs */
+	{ IN(RUNNING), CCP_OP_STALLED, WHEN_ALWAYS, TO(RUNNING), 0 },
+	{ IN(RUNNING), CCP_OP_GOES_ON, WHEN_ALWAYS, TO(RUNNING), 0 },
+
 	/* somebody wants it to stop */
 	{ WAITING | STARTING, CCP_OP_INTERRUPT, WHEN_ALWAYS, TO(INTERRUPTED), 0, 0, "interrupted_by_request" },
 	{ LIVE, CCP_OP_INTERRUPT, WHEN_ALWAYS, TO(RUNNING), DO(SEND_INTERRUPT) },

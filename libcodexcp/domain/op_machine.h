@@ -39,6 +39,8 @@
 	X(ABSENT, "absent", "evidence: the turn never ran")                                        \
 	X(ABSENT_POWER_LOSS, "absent_power_loss",                                                  \
 	  "no trace of the turn, but the machine was started again since")                         \
+	X(STALLED, "stalled", "its turn tells nothing, and nothing that it waits for runs")        \
+	X(GOES_ON, "goes_on", "there is news of a turn that was stalled")                          \
 	X(INTERRUPT, "interrupt", "somebody wants it to stop")
 
 enum ccp_op_event {

@@ -8,6 +8,8 @@
 #include "domain/op_machine.h"
 #include "domain/queue.h"
 #include "domain/slot_view.h"
+#include "domain/stall.h"
+#include "domain/terminals.h"
 #include "store/worker_store.h"
 
 static enum ccp_step step_of(const struct ccp_op *op)
@@ -34,12 +36,11 @@ static const char *queued_reason(struct ccp_db *db, const struct ccp_op *op, int
 {
 	const char *reason = ccp_queued_reason_name(CCP_QUEUED_WORKER);
 	_cleanup_slots_ struct ccp_slots slots = { 0 };
+	bool known = view->worker_alive &&
+		     ccp_queue_slots(db, &view->limits, now, &slots, NULL) == 0;
 
-	if (ccp_queue_slots(db, &view->limits, now, &slots, NULL) == 0) {
-		slots.crowded = view->crowded;
-		(void)ccp_queue_reason(db, &view->limits, &slots, op, now, view->worker_alive,
-				       &reason, NULL);
-	}
+	slots.crowded = view->crowded;
+	(void)ccp_queue_reason(db, &view->limits, known ? &slots : NULL, op, now, &reason, NULL);
 	return reason;
 }
 
@@ -67,6 +68,13 @@ static void set_error(json_t **obj, const struct ccp_op *op)
 	ccp_json_set_time(&error, "retryAt",
 			  op->not_before || op->active ? op->not_before : op->quota_resets_at);
 	ccp_json_set_new(obj, "error", error);
+}
+
+static void set_stall(json_t **obj, const struct ccp_op *op, int64_t now)
+{
+	json_auto_t *stall = ccp_stall_view(op, now);
+
+	ccp_json_set(obj, "stall", stall);
 }
 
 /* While it is polled: without what stands in `effective` as well or can wait for the end. */
@@ -228,6 +236,8 @@ static void set_next(json_t **obj, struct ccp_db *db, const struct ccp_op *op, c
 		set_quota(obj, db, op);
 	}
 	set_advice(obj, op);
+	if (op->active && op->stalled_at && !op->interrupt_at)
+		action = "interrupt_turn";
 	ccp_json_set_str(obj, "nextRecommendedAction", action);
 	ccp_json_set_int(obj, "recommendedPollAfterSeconds", row->poll_seconds);
 	ccp_json_set_bool(obj, "pollRecommended", op->active);
@@ -284,6 +294,8 @@ json_t *ccp_op_view(struct ccp_db *db, const struct ccp_clock *clock, const stru
 	if (!is_brief(op, view))
 		set_requested(&obj, op);
 	set_error(&obj, op);
+	set_stall(&obj, op, now);
+	ccp_terminals_view(&obj, op);
 	if (view->full) {
 		set_full_only(&obj, db, op, now, reason, view);
 		set_freshness(&obj, op, now);

@@ -1,6 +1,5 @@
 #include "domain/runner.h"
 
-#include <signal.h>
 #include <stdio.h>
 #include <string.h>
 #include <utlist.h>
@@ -48,6 +47,8 @@ void ccp_runner_trouble(const char *what, const char *op_id, const struct codexc
 static void live_free(struct ccp_live *live)
 {
 	ccp_timer_free(live->timer);
+	ccp_watch_done(live);
+	ccp_terminals_done(live);
 	ccp_track_free(live->track);
 	json_decref(live->early_end);
 	ccp_op_done(&live->op);
@@ -75,6 +76,7 @@ static struct ccp_live *add_live(struct ccp_runner *runner, struct ccp_op *op)
 	live->op = *op;
 	*op = (struct ccp_op){ 0 };
 	DL_APPEND(runner->live, live);
+	ccp_watch_begin(live);
 	return live;
 }
 
@@ -132,6 +134,7 @@ struct apply_job {
 	struct ccp_op_change change;
 	/* What no JSON holds: copies. */
 	char turn_id[CCP_TURN_ID_SIZE], instance[CCP_ID_SIZE];
+	char *terminals;
 	struct codexcp_error error;
 	json_t *keep;
 	struct ccp_op_outcome outcome;
@@ -140,6 +143,7 @@ struct apply_job {
 static void job_free(struct apply_job *job)
 {
 	codexcp_error_done(&job->error);
+	free(job->terminals);
 	json_decref(job->keep);
 	ccp_op_outcome_done(&job->outcome);
 	free(job);
@@ -213,17 +217,24 @@ static int apply_tx(struct ccp_db *db, void *data, struct codexcp_error *err)
 
 /* Leaving */
 
-static void stop_app_server(struct ccp_runner *runner)
+void ccp_runner_stop_app_server(struct ccp_runner *runner)
 {
-	runner->stopping = true;
 	if (ccp_appserver_info(runner->as)->process.pid)
 		ccp_instance_draining(runner);
 	ccp_appserver_stop(runner->as, STOP_GRACE_MS);
+	/* One that was only about to be started does not tell that it is gone. */
+	runner->stopping = ccp_appserver_state(runner->as) != CCP_APPSERVER_STOPPED;
 }
 
+static bool is_on_socket(const struct ccp_runner *runner)
+{
+	return ccp_appserver_info(runner->as)->transport == CCP_APPSERVER_UNIX;
+}
+
+/* As long as the operations of an earlier worker have not come, any of them may have a turn. */
 static bool outlives_us(const struct ccp_runner *runner)
 {
-	return runner->live && ccp_appserver_info(runner->as)->transport == CCP_APPSERVER_UNIX;
+	return is_on_socket(runner) && (runner->adopting || ccp_instance_has_turns(runner));
 }
 
 bool ccp_runner_has_left(struct ccp_runner *runner)
@@ -239,16 +250,13 @@ bool ccp_runner_has_left(struct ccp_runner *runner)
 static void leave_now(struct ccp_runner *runner)
 {
 	ccp_timer_stop(runner->leave_timer);
-	if (ccp_appserver_state(runner->as) != CCP_APPSERVER_STOPPED && !outlives_us(runner)) {
-		stop_app_server(runner);
-		/* It was only about to be started. */
-		if (ccp_appserver_state(runner->as) != CCP_APPSERVER_STOPPED)
-			return;
-	} else {
-		ccp_appserver_detach(runner->as);
-	}
 	ccp_timer_stop(runner->start_timer);
-	ccp_runner_has_left(runner);
+	if (outlives_us(runner))
+		ccp_appserver_detach(runner->as);
+	else if (ccp_appserver_state(runner->as) != CCP_APPSERVER_STOPPED)
+		ccp_runner_stop_app_server(runner);
+	if (!runner->stopping)
+		ccp_runner_has_left(runner);
 }
 
 static void on_leave_timer(void *data)
@@ -258,7 +266,7 @@ static void on_leave_timer(void *data)
 
 void ccp_runner_leave(struct ccp_runner *runner, int64_t drain_ms, void (*left)(void *data))
 {
-	bool wait = runner->live && !outlives_us(runner);
+	bool wait = ccp_instance_has_turns(runner) && !is_on_socket(runner);
 
 	runner->left = left;
 	if (!runner->stopping)
@@ -274,7 +282,7 @@ static void end_live(struct ccp_live *live)
 	drop_live(live);
 	if (thread_id && !ccp_live_by_thread(runner, thread_id))
 		ccp_send_unsubscribe(runner, thread_id);
-	if (runner->left && !runner->live)
+	if (runner->left && !ccp_instance_has_turns(runner))
 		leave_now(runner);
 }
 
@@ -339,6 +347,8 @@ static void keep_change(struct apply_job *job, const struct ccp_op_change *chang
 	job->keep = json_incref(keep);
 	job->change.turn_id = keep_text(change->turn_id, job->turn_id, sizeof(job->turn_id));
 	job->change.instance = keep_text(change->instance, job->instance, sizeof(job->instance));
+	(void)ccp_strdup_opt(change->terminals, &job->terminals);
+	job->change.terminals = job->terminals;
 	if (change->error) {
 		ccp_fail_copy(&job->error, change->error);
 		job->change.error = &job->error;
@@ -383,7 +393,7 @@ static void on_idle(void *data)
 
 	if (runner->live || ccp_appserver_state(runner->as) == CCP_APPSERVER_STOPPED)
 		return;
-	stop_app_server(runner);
+	ccp_runner_stop_app_server(runner);
 }
 
 static void on_due(void *data)
@@ -421,7 +431,7 @@ static int set_up(struct ccp_runner *runner, struct codexcp_error *err)
 		r = ccp_timer_new(loop, on_start_pause, runner, &runner->start_timer, err);
 	if (r == 0)
 		r = ccp_timer_new(loop, on_leave_timer, runner, &runner->leave_timer, err);
-	return r;
+	return r < 0 ? r : ccp_watch_init(runner, err);
 }
 
 int ccp_runner_new(const struct ccp_runner_options *options, const struct ccp_runner_events *events,
@@ -450,9 +460,9 @@ void ccp_runner_free(struct ccp_runner *runner)
 
 	if (!runner)
 		return;
-	/* On a socket it would be left running with nothing to do. */
-	if (runner->as && !runner->live && ccp_appserver_info(runner->as)->process.pid)
-		ccp_process_signal(&ccp_appserver_info(runner->as)->process, SIGTERM);
+	/* It would be left running with nothing to do. */
+	if (runner->as && is_on_socket(runner) && !outlives_us(runner))
+		ccp_instance_leave_to_end(runner);
 	ccp_appserver_free(runner->as);
 	while (runner->sends)
 		ccp_send_done(runner->sends);
@@ -463,6 +473,7 @@ void ccp_runner_free(struct ccp_runner *runner)
 	ccp_timer_free(runner->idle_timer);
 	ccp_timer_free(runner->start_timer);
 	ccp_timer_free(runner->leave_timer);
+	ccp_timer_free(runner->watch_timer);
 	free(runner);
 }
 
@@ -483,9 +494,11 @@ static void adopted(const struct codexcp_error *err, void *data)
 {
 	struct ccp_runner *runner = data;
 
+	/* At our end they have not come: what they have is left to the next worker. */
+	if (err)
+		return;
 	runner->adopting = false;
-	if (!err)
-		ccp_schedule(runner);
+	ccp_schedule(runner);
 }
 
 int ccp_runner_adopt(struct ccp_runner *runner, struct codexcp_error *err)

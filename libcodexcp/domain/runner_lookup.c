@@ -232,11 +232,12 @@ static void check(struct ccp_live *live, json_t *result, const struct codexcp_er
 	/* The death of the process is told by its own event. */
 	if (err && ccp_codex_problem(err) == CCP_PROBLEM_GONE)
 		return;
-	if (err || ccp_thread_answer_parse(result, &answer, NULL) < 0 ||
-	    !find_turn(live, answer.turns, &turn))
-		ccp_look_up_later(live, 0);
-	else
+	if (!err && ccp_thread_answer_parse(result, &answer, NULL) == 0 &&
+	    find_turn(live, answer.turns, &turn))
 		found(live, &turn, result);
+	else if (++live->looks < REFUSED_LOOKS)
+		ccp_look_up_later(live, 0);
+	/* else it is looked at again when it has been quiet for long: runner_watch.c */
 }
 
 static void on_resumed(json_t *result, const struct codexcp_error *err, void *data)

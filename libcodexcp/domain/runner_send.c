@@ -418,6 +418,8 @@ void ccp_send_interrupt(struct ccp_live *live, ccp_interrupt_fn fn, void *fn_dat
 	json_t *params = ccp_turn_interrupt_params(live->op.thread_id,
 						   ccp_turn_id_codex(live->op.turn_id, turn_id));
 
+	ccp_terminals_list(live);
+	live->interrupting = true;
 	if (ccp_send_start(live, "turn/interrupt", params, INTERRUPT_TIMEOUT_MS, on_interrupted,
 			   &send, &err) < 0) {
 		if (fn)

@@ -190,6 +190,8 @@ static const char version_2[] =
 "ALTER TABLE operations ADD COLUMN quota_window INTEGER NOT NULL DEFAULT 0;"
 "ALTER TABLE operations ADD COLUMN interrupt_reason TEXT;"
 "ALTER TABLE operations ADD COLUMN terminals TEXT;"
+"ALTER TABLE operations ADD COLUMN stalled_at INTEGER NOT NULL DEFAULT 0;"
+"ALTER TABLE operations ADD COLUMN stall_evidence TEXT;"
 "CREATE INDEX op_quota ON operations(phase, not_before) WHERE active = 1 AND quota_held = 1;"
 "CREATE INDEX op_ended ON operations(completed_at) WHERE active = 0;"
 "CREATE INDEX op_parent ON operations(parent_id) WHERE active = 1 AND parent_id IS NOT NULL;"

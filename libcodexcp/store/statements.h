@@ -62,7 +62,10 @@
 	X(OPERATION_BY_TURN,                                                                       \
 	  CCP_OP_SELECT "WHERE thread_id = ?1 AND (?2 IS NULL OR turn_id = ?2) "                   \
 			"ORDER BY active DESC, seq DESC LIMIT 1")                                  \
-	X(OPERATION_ACTIVE, CCP_OP_SELECT "WHERE active = 1 AND phase <> 'queued' ORDER BY seq")               \
+	X(OPERATION_ACTIVE, CCP_OP_SELECT "WHERE active = 1 AND phase <> 'queued' ORDER BY seq")   \
+	X(OPERATION_RUNNING,                                                                       \
+	  "SELECT " CCP_NAMES(CCP_OP_QUEUE_COLUMNS) "0 FROM operations "                           \
+	  "WHERE active = 1 AND phase <> 'queued' ORDER BY seq")                                   \
 	X(OPERATION_PROMPT,                                                                        \
 	  CCP_OP_SELECT "WHERE active = 1 AND prompt_scope = ? AND prompt_hash = ? "               \
 			"AND prompt_guards = 1 ORDER BY seq")                                      \
@@ -160,6 +163,8 @@
 	  "0 FROM journal WHERE op_id = ? ORDER BY id DESC LIMIT ?")                               \
 	X(JOURNAL_COUNT_OPERATION,                                                                 \
 	  "SELECT count(*), max(at) FROM journal WHERE op_id = ? AND progress = 1")                \
+	X(JOURNAL_ITEM_OF_OTHER,                                                                   \
+	  "SELECT 1 FROM journal WHERE thread_id = ?1 AND turn_id <> ?2 AND item_id = ?3 LIMIT 1") \
 	X(JOURNAL_COUNT_TURN,                                                                      \
 	  "SELECT count(*), max(at) FROM journal "                                                 \
 	  "WHERE thread_id = ? AND turn_id = ? AND progress = 1")                                  \
@@ -171,10 +176,6 @@
 	  "0 FROM workers WHERE role <> 'observe' ORDER BY epoch DESC LIMIT 1")                    \
 	X(WORKERS_NEWEST,                                                                          \
 	  "SELECT " CCP_NAMES(CCP_WORKER_COLUMNS) "0 FROM workers ORDER BY rowid DESC LIMIT ?")    \
-	X(WORKER_HOLDER,                                                                           \
-	  "SELECT " CCP_NAMES(CCP_HOLDER_COLUMNS)                                                  \
-	  "0 FROM workers WHERE role <> 'observe' AND status = 'running' "                         \
-	  "ORDER BY epoch DESC LIMIT 1")                                                           \
 	X(INSTANCE_PUT,                                                                            \
 	  "INSERT OR REPLACE INTO app_servers(" CCP_NAMES(CCP_INSTANCE_COLUMNS) "rowid) VALUES("   \
 		  CCP_MARKS(CCP_INSTANCE_COLUMNS)                                                  \

@@ -118,11 +118,19 @@ void env_close(struct engine_env *e, struct codexcp *cp)
 static void end_worker(const struct engine_env *e)
 {
 	_cleanup_free_ char *lock = ccp_asprintf("%s.worker.lock", e->state_db);
-	int64_t pid, until = env_now_ms() + ENV_PATIENCE_MS;
+	int64_t pid = 0, until = env_now_ms() + ENV_PATIENCE_MS;
 
-	if (access(lock, F_OK) < 0 || ccp_lock_is_held(lock, NULL) != 1)
+	if (access(lock, F_OK) < 0)
 		return;
-	pid = env_number(e, "SELECT pid FROM workers ORDER BY epoch DESC LIMIT 1");
+	/* One that has just started has no row yet. */
+	while (ccp_lock_is_held(lock, NULL) == 1 && pid <= 0) {
+		ck_assert_int_lt(env_now_ms(), until);
+		pid = env_number(e, "SELECT coalesce((SELECT pid FROM workers WHERE "
+				    "status = 'running' ORDER BY epoch DESC LIMIT 1), 0)");
+		poll(NULL, 0, pid > 0 ? 0 : STEP_MS);
+	}
+	if (pid <= 0)
+		return;
 	ck_assert_int_ne(pid, getpid());
 	kill((pid_t)pid, SIGTERM);
 	while (ccp_lock_is_held(lock, NULL) == 1) {
@@ -131,11 +139,33 @@ static void end_worker(const struct engine_env *e)
 	}
 }
 
+/* Turns were left to them. */
+static void end_app_servers(const struct engine_env *e)
+{
+	int64_t n = env_number(e, "SELECT count(*) FROM sqlite_master WHERE name = 'app_servers'");
+
+	n = n ? env_number(e, "SELECT count(*) FROM app_servers") : 0;
+	for (int64_t i = 0; i < n; i++) {
+		_cleanup_free_ char *pid = ccp_asprintf(
+			"SELECT pid FROM app_servers ORDER BY rowid LIMIT 1 OFFSET %d", (int)i);
+		_cleanup_free_ char *start = ccp_asprintf(
+			"SELECT start_time FROM app_servers ORDER BY rowid LIMIT 1 OFFSET %d",
+			(int)i);
+		struct ccp_process_id id;
+
+		if (ccp_process_identify(env_number(e, pid), &id, NULL) == 0 &&
+		    id.start_time == env_number(e, start))
+			ccp_process_kill(&id);
+	}
+}
+
 void env_teardown(struct engine_env *e)
 {
 	for (size_t i = 0; i < ENV_CONTEXTS; i++)
 		codexcp_close(e->open[i]);
 	end_worker(e);
+	if (access(e->state_db, F_OK) == 0)
+		end_app_servers(e);
 	for (size_t i = 0; e->variables[i]; i++)
 		free(e->variables[i]);
 	free(e->project);
