@@ -40,8 +40,8 @@
  *	expect-answer			until the last `request` was answered; its result is $answer
  *	disconnect			close all connections, and go on
  *	finish [STATUS]			end every running turn: completed (default), failed, interrupted
- *	fail JSON			end every running turn as failed, with this error
  *	say TEXT			a message of every running turn
+ *	fail JSON			end every running turn as failed, with this error
  *	await FILE			until FILE exists: the test says when
  *	delay MS | garbage TEXT | long BYTES | stderr TEXT
  *	garble METHOD			the next notification of METHOD arrives as garbage

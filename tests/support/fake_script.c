@@ -142,6 +142,12 @@ static void do_finish(struct fake *f, char *args)
 	fake_serve(f, NULL, NULL, 1);
 }
 
+static void do_say(struct fake *f, char *args)
+{
+	fake_say_in_turns(f, args);
+	fake_serve(f, NULL, NULL, 1);
+}
+
 static void do_fail(struct fake *f, char *args)
 {
 	f->failure = expand(f, args);
@@ -149,12 +155,6 @@ static void do_fail(struct fake *f, char *args)
 	fake_serve(f, NULL, NULL, 1);
 	json_decref(f->failure);
 	f->failure = NULL;
-}
-
-static void do_say(struct fake *f, char *args)
-{
-	fake_say_in_turns(f, args);
-	fake_serve(f, NULL, NULL, 1);
 }
 
 static void do_delay(struct fake *f, char *args)
