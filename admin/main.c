@@ -72,8 +72,8 @@ static const struct ccp_cmd commands[] = {
 	COMMAND("db check", "examine the state database", db_options, admin_db_check),
 	{ "db backup", "FILE", "copy the state database, while it is in use", db_options,
 	  sizeof(struct admin_options), admin_db_backup, 1 },
-	COMMAND("db prune", "forget what has ended, as the worker does by and by",
-		db_prune_options, admin_db_prune),
+	COMMAND("db prune", "forget what has ended, as the worker does by and by", db_prune_options,
+		admin_db_prune),
 	COMMAND("db vacuum", "give free space back", db_options, admin_db_vacuum),
 	/* For the build: not listed. */
 	{ "reference", "PAGE", NULL, NULL, sizeof(struct admin_options), admin_reference, 1 },

@@ -233,9 +233,9 @@ int codexcp_database_prune(struct codexcp *cp, const struct codexcp_prune *optio
 		prune.rule.age_ms = prune.rule.journal_age_ms = options->older_than_ms;
 	if (options->keep)
 		prune.rule.operations = options->keep;
-	r = options->dry_run ? ccp_retention_count(cp->reader, wall_ms(cp), &prune.rule, &prune.pass,
-						   err)
-			     : prune_all(&prune, err);
+	r = options->dry_run
+		    ? ccp_retention_count(cp->reader, wall_ms(cp), &prune.rule, &prune.pass, err)
+		    : prune_all(&prune, err);
 	if (r < 0)
 		return r;
 	report = new_report(cp->db);

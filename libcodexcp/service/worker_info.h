@@ -31,7 +31,8 @@ json_t *ccp_app_server_json(struct ccp_db *db);
 /* {activeOperationCount, queuedOperationCount, ...} */
 json_t *ccp_counts_json(const struct ccp_op_counts *counts);
 
-/* The process of the one that acts, also of an older program. Verified or UNKNOWN, never guessed. */
+/* The process of the one that acts, also of an older program. Verified or UNKNOWN, never
+ * guessed. */
 struct ccp_process_id ccp_worker_holder_process(const struct codexcp *cp, struct ccp_db *db,
 						const struct ccp_worker_holder *holder);
 /* Whether anybody holds the lock. 1, 0, negative error. */

@@ -49,8 +49,11 @@ START_TEST(test_statements_use_indexes)
 #undef X
 	/* Those asked for by people, not by polls. The newest of a table are read from its end, as
 	 * many as are asked for. */
-	static const char *const may_scan[] = { "PROJECTS", "WORKERS_NEWEST", "COMMANDS_NEWEST",
-						"RETENTION_JOURNAL_COUNT", "OPERATION_STANDINGS",
+	static const char *const may_scan[] = { "PROJECTS",
+						"WORKERS_NEWEST",
+						"COMMANDS_NEWEST",
+						"RETENTION_JOURNAL_COUNT",
+						"OPERATION_STANDINGS",
 						"OPERATION_COUNT_ALL" };
 	struct db_fixture f;
 
