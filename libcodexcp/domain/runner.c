@@ -1,6 +1,5 @@
 #include "domain/runner.h"
 
-#include <signal.h>
 #include <stdio.h>
 #include <string.h>
 #include <utlist.h>
@@ -9,6 +8,7 @@
 #include "base/log.h"
 #include "base/str.h"
 #include "domain/runner_internal.h"
+#include "domain/slots.h"
 #include "domain/turn_id.h"
 
 /* Streaming progress reaches the disk at most this late. */
@@ -47,6 +47,8 @@ void ccp_runner_trouble(const char *what, const char *op_id, const struct codexc
 static void live_free(struct ccp_live *live)
 {
 	ccp_timer_free(live->timer);
+	ccp_watch_done(live);
+	ccp_terminals_done(live);
 	ccp_track_free(live->track);
 	json_decref(live->early_end);
 	ccp_op_done(&live->op);
@@ -74,6 +76,7 @@ static struct ccp_live *add_live(struct ccp_runner *runner, struct ccp_op *op)
 	live->op = *op;
 	*op = (struct ccp_op){ 0 };
 	DL_APPEND(runner->live, live);
+	ccp_watch_begin(live);
 	return live;
 }
 
@@ -131,6 +134,7 @@ struct apply_job {
 	struct ccp_op_change change;
 	/* What no JSON holds: copies. */
 	char turn_id[CCP_TURN_ID_SIZE], instance[CCP_ID_SIZE];
+	char *terminals;
 	struct codexcp_error error;
 	json_t *keep;
 	struct ccp_op_outcome outcome;
@@ -139,6 +143,7 @@ struct apply_job {
 static void job_free(struct apply_job *job)
 {
 	codexcp_error_done(&job->error);
+	free(job->terminals);
 	json_decref(job->keep);
 	ccp_op_outcome_done(&job->outcome);
 	free(job);
@@ -177,6 +182,8 @@ static void carry_out(struct ccp_live *live, unsigned effects)
 		ccp_send_turn(live);
 	if (effects & CCP_EFFECT_SEND_INTERRUPT)
 		ccp_send_interrupt(live, NULL, NULL);
+	if (effects & CCP_EFFECT_LET_GO)
+		ccp_quota_over(live->runner);
 	if (effects & CCP_EFFECT_LOOK_UP) {
 		ccp_runner_start_app_server(live->runner);
 		if (effects & CCP_EFFECT_WAIT_SHORT)
@@ -210,17 +217,24 @@ static int apply_tx(struct ccp_db *db, void *data, struct codexcp_error *err)
 
 /* Leaving */
 
-static void stop_app_server(struct ccp_runner *runner)
+void ccp_runner_stop_app_server(struct ccp_runner *runner)
 {
-	runner->stopping = true;
 	if (ccp_appserver_info(runner->as)->process.pid)
 		ccp_instance_draining(runner);
 	ccp_appserver_stop(runner->as, STOP_GRACE_MS);
+	/* One that was only about to be started does not tell that it is gone. */
+	runner->stopping = ccp_appserver_state(runner->as) != CCP_APPSERVER_STOPPED;
 }
 
+static bool is_on_socket(const struct ccp_runner *runner)
+{
+	return ccp_appserver_info(runner->as)->transport == CCP_APPSERVER_UNIX;
+}
+
+/* As long as the operations of an earlier worker have not come, any of them may have a turn. */
 static bool outlives_us(const struct ccp_runner *runner)
 {
-	return runner->live && ccp_appserver_info(runner->as)->transport == CCP_APPSERVER_UNIX;
+	return is_on_socket(runner) && (runner->adopting || ccp_instance_has_turns(runner));
 }
 
 bool ccp_runner_has_left(struct ccp_runner *runner)
@@ -236,16 +250,13 @@ bool ccp_runner_has_left(struct ccp_runner *runner)
 static void leave_now(struct ccp_runner *runner)
 {
 	ccp_timer_stop(runner->leave_timer);
-	if (ccp_appserver_state(runner->as) != CCP_APPSERVER_STOPPED && !outlives_us(runner)) {
-		stop_app_server(runner);
-		/* It was only about to be started. */
-		if (ccp_appserver_state(runner->as) != CCP_APPSERVER_STOPPED)
-			return;
-	} else {
-		ccp_appserver_detach(runner->as);
-	}
 	ccp_timer_stop(runner->start_timer);
-	ccp_runner_has_left(runner);
+	if (outlives_us(runner))
+		ccp_appserver_detach(runner->as);
+	else if (ccp_appserver_state(runner->as) != CCP_APPSERVER_STOPPED)
+		ccp_runner_stop_app_server(runner);
+	if (!runner->stopping)
+		ccp_runner_has_left(runner);
 }
 
 static void on_leave_timer(void *data)
@@ -255,7 +266,7 @@ static void on_leave_timer(void *data)
 
 void ccp_runner_leave(struct ccp_runner *runner, int64_t drain_ms, void (*left)(void *data))
 {
-	bool wait = runner->live && !outlives_us(runner);
+	bool wait = ccp_instance_has_turns(runner) && !is_on_socket(runner);
 
 	runner->left = left;
 	if (!runner->stopping)
@@ -271,7 +282,7 @@ static void end_live(struct ccp_live *live)
 	drop_live(live);
 	if (thread_id && !ccp_live_by_thread(runner, thread_id))
 		ccp_send_unsubscribe(runner, thread_id);
-	if (runner->left && !runner->live)
+	if (runner->left && !ccp_instance_has_turns(runner))
 		leave_now(runner);
 }
 
@@ -301,6 +312,8 @@ static void take_outcome(struct apply_job *job)
 		ccp_turn_known(live);
 		return;
 	}
+	if (job->outcome.effects & CCP_EFFECT_READ_LIMITS)
+		ccp_quota_read(live);
 	end_live(live);
 }
 
@@ -334,6 +347,8 @@ static void keep_change(struct apply_job *job, const struct ccp_op_change *chang
 	job->keep = json_incref(keep);
 	job->change.turn_id = keep_text(change->turn_id, job->turn_id, sizeof(job->turn_id));
 	job->change.instance = keep_text(change->instance, job->instance, sizeof(job->instance));
+	(void)ccp_strdup_opt(change->terminals, &job->terminals);
+	job->change.terminals = job->terminals;
 	if (change->error) {
 		ccp_fail_copy(&job->error, change->error);
 		job->change.error = &job->error;
@@ -378,7 +393,7 @@ static void on_idle(void *data)
 
 	if (runner->live || ccp_appserver_state(runner->as) == CCP_APPSERVER_STOPPED)
 		return;
-	stop_app_server(runner);
+	ccp_runner_stop_app_server(runner);
 }
 
 static void on_due(void *data)
@@ -416,7 +431,7 @@ static int set_up(struct ccp_runner *runner, struct codexcp_error *err)
 		r = ccp_timer_new(loop, on_start_pause, runner, &runner->start_timer, err);
 	if (r == 0)
 		r = ccp_timer_new(loop, on_leave_timer, runner, &runner->leave_timer, err);
-	return r;
+	return r < 0 ? r : ccp_watch_init(runner, err);
 }
 
 int ccp_runner_new(const struct ccp_runner_options *options, const struct ccp_runner_events *events,
@@ -445,9 +460,9 @@ void ccp_runner_free(struct ccp_runner *runner)
 
 	if (!runner)
 		return;
-	/* On a socket it would be left running with nothing to do. */
-	if (runner->as && !runner->live && ccp_appserver_info(runner->as)->process.pid)
-		ccp_process_signal(&ccp_appserver_info(runner->as)->process, SIGTERM);
+	/* It would be left running with nothing to do. */
+	if (runner->as && is_on_socket(runner) && !outlives_us(runner))
+		ccp_instance_leave_to_end(runner);
 	ccp_appserver_free(runner->as);
 	while (runner->sends)
 		ccp_send_done(runner->sends);
@@ -458,6 +473,7 @@ void ccp_runner_free(struct ccp_runner *runner)
 	ccp_timer_free(runner->idle_timer);
 	ccp_timer_free(runner->start_timer);
 	ccp_timer_free(runner->leave_timer);
+	ccp_timer_free(runner->watch_timer);
 	free(runner);
 }
 
@@ -465,7 +481,7 @@ static int adopt_one(const struct ccp_op *op, void *data)
 {
 	json_t *ids = data;
 
-	return ccp_streq(op->phase, "queued") ? 0 : json_array_append_new(ids, json_string(op->id));
+	return ccp_op_holds_slot(op) ? json_array_append_new(ids, json_string(op->id)) : 0;
 }
 
 static int adopted_tx(struct ccp_db *db, void *data, struct codexcp_error *err)
@@ -478,9 +494,11 @@ static void adopted(const struct codexcp_error *err, void *data)
 {
 	struct ccp_runner *runner = data;
 
+	/* At our end they have not come: what they have is left to the next worker. */
+	if (err)
+		return;
 	runner->adopting = false;
-	if (!err)
-		ccp_schedule(runner);
+	ccp_schedule(runner);
 }
 
 int ccp_runner_adopt(struct ccp_runner *runner, struct codexcp_error *err)

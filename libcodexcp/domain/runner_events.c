@@ -19,6 +19,8 @@
  * up: it may be ending. */
 #define RECONNECTS   4
 #define RECONNECT_MS 500
+/* One that is there and does not answer takes several seconds each time. */
+#define UNREACHABLE_MS 15000
 /* What a lost line may have said is looked up this much later. */
 #define CHECK_MS 1000
 
@@ -85,14 +87,27 @@ void ccp_turn_ended(struct ccp_live *live, const char *turn_id, const char *stat
 	_cleanup_error_ struct codexcp_error error = { 0 };
 	struct ccp_op_change change = {
 		.turn_id = live->op.turn_id ? NULL : turn_id,
-		.instance = ccp_appserver_info(live->runner->as)->instance
+		.instance = ccp_appserver_info(live->runner->as)->instance,
+		.codex_lives = ccp_instance_fate(live->runner, live->op.instance) ==
+			       CCP_INSTANCE_PRESENT,
 	};
 	enum ccp_op_event event = end_event(status);
+	_cleanup_free_ char *terminals = NULL;
+
+	if (event == CCP_OP_TURN_INTERRUPTED && ccp_terminals_hold(live, turn_id, keep))
+		return;
+	(void)ccp_strdup_opt(ccp_terminals_told(live), &terminals);
+	change.terminals = terminals;
 
 	if (event == CCP_OP_TURN_FAILED)
 		change.error_class = ccp_codex_turn_error(codex_error, &error);
 	if (error.code)
 		change.error = &error;
+	if (ccp_codex_is_usage_limit(change.error_class)) {
+		event = CCP_OP_QUOTA_EXCEEDED;
+		change.quota_resets_at = live->runner->limit.resets_at;
+		change.quota_window = live->runner->limit.window;
+	}
 	ccp_runner_apply(live->runner, live->op.id, event, &change, keep);
 }
 
@@ -113,6 +128,7 @@ void ccp_turn_known(struct ccp_live *live)
 	json_auto_t *params = TAKE_PTR(live->early_end);
 	struct ccp_event event;
 
+	ccp_quota_known(live);
 	if (!params || !live->op.turn_id)
 		return;
 	ccp_event_parse("turn/completed", params, &event);
@@ -122,26 +138,40 @@ void ccp_turn_known(struct ccp_live *live)
 	turn_completed(live, &event);
 }
 
+static void check_soon(struct ccp_live *live, const struct codexcp_error *why)
+{
+	/* Garbage that does not end must not put the look off for ever. */
+	if (!live->timer || !ccp_timer_active(live->timer))
+		ccp_look_up_later(live, CHECK_MS);
+}
+
 static void on_notification(const char *method, json_t *params, void *data)
 {
 	struct ccp_runner *runner = data;
 	struct ccp_event event;
 	struct ccp_live *live;
 
+	ccp_quota_notification(runner, method, params);
 	ccp_event_parse(method, params, &event);
 	live = event.thread_id ? ccp_live_by_thread(runner, event.thread_id) : NULL;
 	if (!live)
 		return;
 	/* Another turn of the thread (a continuation that Codex began, somebody else's) is not
 	 * ours. */
-	if (event.turn_id && live->op.turn_id && !ccp_turn_id_is(live->op.turn_id, event.turn_id))
+	if (event.turn_id && live->op.turn_id && !ccp_turn_id_is(live->op.turn_id, event.turn_id)) {
+		/* A thread runs one turn at a time: was the end of ours missed? */
+		if (event.kind == CCP_EVENT_TURN_STARTED)
+			check_soon(live, NULL);
 		return;
+	}
+	ccp_watch_heard(live, &event);
 	if (event.kind == CCP_EVENT_TURN_COMPLETED && !live->op.turn_id) {
 		keep_end(live, params);
 		return;
 	}
 	if (ccp_track_event(live->track, &event, ccp_runner_now(runner), NULL) < 0)
 		ccp_log(CCP_LOG_ERROR, "progress was lost", "operation", live->op.id, NULL);
+	ccp_quota_event(live, &event);
 	if (event.kind == CCP_EVENT_TURN_COMPLETED && event.turn_id)
 		turn_completed(live, &event);
 	else if (ccp_track_dirty(live->track))
@@ -192,16 +222,22 @@ static void app_server_ready(struct ccp_live *live, const struct codexcp_error *
 {
 	if (ccp_streq(live->op.phase, "claimed"))
 		ccp_runner_apply(live->runner, live->op.id, CCP_OP_APP_SERVER_READY, NULL, NULL);
-	else if (ccp_streq(live->op.phase, "looking_up"))
-		ccp_look_up_later(live, 1);
+	if (!ccp_streq(live->op.phase, "looking_up"))
+		return;
+	/* What was seen on an earlier connection says nothing about what that one brought. */
+	live->looks = 0;
+	ccp_look_up_later(live, 1);
 }
 
-/* It could not be started for those that wait for it; for the others the process is gone. */
+/* It could not be started for those that wait for it; for the others the process is gone, be it
+ * after its connection: then they are looked up already. */
 static void app_server_gone(struct ccp_live *live, const struct codexcp_error *why)
 {
 	const struct ccp_op_change change = { .error = why };
+	bool was_its = ccp_streq(live->op.instance, ccp_appserver_info(live->runner->as)->instance);
 
-	if (ccp_streq(live->op.phase, "claimed") || ccp_streq(live->op.phase, "looking_up"))
+	if (ccp_streq(live->op.phase, "claimed") ||
+	    (ccp_streq(live->op.phase, "looking_up") && !was_its))
 		ccp_runner_apply(live->runner, live->op.id, CCP_OP_APP_SERVER_UNAVAILABLE, &change,
 				 NULL);
 	else
@@ -213,11 +249,12 @@ static void on_ready(void *data)
 	struct ccp_runner *runner = data;
 
 	runner->connection++;
-	runner->reconnects = 0;
 	/* On disk before anything is sent to it. */
 	ccp_instance_started(runner);
 	runner->events.app_server(NULL, runner->data);
 	each_live(runner, app_server_ready, NULL);
+	/* Attached to without work, it is idle. */
+	ccp_schedule(runner);
 }
 
 /* What waits for app-server goes on waiting; what was under way is looked up. No crash. */
@@ -234,8 +271,13 @@ static void connection_lost(struct ccp_live *live, const struct codexcp_error *w
 static bool reconnect(struct ccp_runner *runner, const struct codexcp_error *why)
 {
 	const struct ccp_known_instance present = ccp_instance_present(runner);
+	int64_t now = ccp_clock_boot(ccp_loop_clock(runner->options.loop));
 
-	if (runner->reconnects++ == RECONNECTS) {
+	if (ccp_appserver_info(runner->as)->answered)
+		runner->reconnects = 0;
+	if (!runner->reconnects)
+		runner->lost_at = now;
+	if (runner->reconnects++ == RECONNECTS || now - runner->lost_at >= UNREACHABLE_MS) {
 		ccp_process_kill(&present.process);
 		return false;
 	}
@@ -270,13 +312,6 @@ static void on_gone(const struct codexcp_error *why, void *data)
 	}
 	ccp_timer_start(runner->start_timer, START_PAUSE_MS);
 	each_live(runner, app_server_gone, why);
-}
-
-static void check_soon(struct ccp_live *live, const struct codexcp_error *why)
-{
-	/* Garbage that does not end must not put the look off for ever. */
-	if (!live->timer || !ccp_timer_active(live->timer))
-		ccp_look_up_later(live, CHECK_MS);
 }
 
 /* It may have been the end of a turn: what it said is not kept, and the turns are looked at. */

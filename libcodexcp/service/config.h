@@ -22,6 +22,10 @@ enum ccp_execution_mode {
 	CCP_MODE_OBSERVE,
 };
 
+enum ccp_stalled_action {
+	CCP_STALLED_DIAGNOSE_ONLY,
+	CCP_STALLED_INTERRUPT,
+};
 enum ccp_network_fs { CCP_NETWORK_FS_REFUSE, CCP_NETWORK_FS_ALLOW };
 
 /* Strings are owned, NULL when there is none. Paths are absolute and lexically clean. */
@@ -55,6 +59,8 @@ struct ccp_config {
 	int64_t retention_days, retention_operations, retention_journal_days,
 		retention_journal_rows, idempotency_days;
 	int64_t worker_idle_seconds, worker_drain_seconds, app_server_idle_seconds;
+	int64_t turn_check_seconds, turn_stall_timeout_seconds;
+	int64_t stalled_turn_action; /* enum ccp_stalled_action */
 	int64_t approval_response_timeout_seconds;
 
 	json_t *warnings;    /* array of strings: unknown and dead keys, suspicious values */

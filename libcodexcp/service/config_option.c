@@ -16,6 +16,8 @@ static const char *const sandboxes[] = { "read-only", "workspace-write", "danger
 					 NULL };
 static const char *const modes[] = { "auto", "inline", "client", "worker", "observe", NULL };
 static const char *const network_fs[] = { "refuse", "allow", NULL };
+/* In the order of enum ccp_stalled_action. */
+static const char *const stalled_actions[] = { "diagnose_only", "interrupt", NULL };
 static const char *const approvals[] = { "untrusted", "on-failure",   "on-request",
 					 "never",     "ask_openclaw", "never_auto_approve",
 					 NULL };
@@ -88,7 +90,8 @@ const struct ccp_option ccp_options[] = {
 	OPTION(ENUM, execution_mode, .key = "execution_mode", .env = { "CODEX_MCP_EXECUTION_MODE" },
 	       .def = "auto", .choices = modes,
 	       .doc = "who runs operations: `auto` starts a worker process when there is work, "
-		      "`inline` runs them in the server itself, `client` leaves them to others"),
+		      "`inline` runs them in the server itself, `client` leaves them to others, "
+		      "and so do `worker` and `observe`, which are for the worker's process"),
 	OPTION(ENUM, app_server_transport, .key = "app_server_transport",
 	       .env = { "CODEX_MCP_APP_SERVER_TRANSPORT" }, .def = "auto",
 	       .choices = ccp_appserver_transports,
@@ -123,6 +126,18 @@ const struct ccp_option ccp_options[] = {
 		     "effect yet"),
 	LIMIT(app_server_idle_seconds, "APP_SERVER_IDLE_SECONDS", 1, WEEK_SECONDS, "600",
 	      .doc = "an app-server without work is ended after this"),
+	LIMIT(turn_check_seconds, "TURN_CHECK_SECONDS", 1, 3600, "60",
+	      .doc = "a running turn that has told nothing for this long is asked for, then after "
+		     "pauses that grow to sixteen times as long: an end that was missed is found"),
+	LIMIT(turn_stall_timeout_seconds, "TURN_STALL_TIMEOUT_SECONDS", 1, WEEK_SECONDS, "900",
+	      .doc = "a turn that has told nothing for this long is stalled, when codex app-server "
+		     "says that no command or tool of it runs and nothing waits for an answer; "
+		     "time without a worker and time asleep do not count"),
+	OPTION(ENUM, stalled_turn_action, .key = "stalled_turn_action",
+	       .env = { "CODEX_MCP_STALLED_TURN_ACTION" }, .def = "diagnose_only",
+	       .choices = stalled_actions,
+	       .doc = "what is done about a stalled turn: `diagnose_only` says so in its status, in "
+		      "`codex_health_summary` and in the journal, `interrupt` interrupts it, too"),
 	LIMIT(approval_response_timeout_seconds, "APPROVAL_RESPONSE_TIMEOUT_SECONDS", 1,
 	      WEEK_SECONDS, "900",
 	      .doc = "a question that Codex asks waits this long for its answer; not in effect "

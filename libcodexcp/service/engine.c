@@ -83,6 +83,9 @@ static int new_runner(struct ccp_engine *engine, struct codexcp_error *err)
 		.epoch = engine->row.epoch,
 		.orderly = engine->orderly,
 		.app_server_idle_ms = cp->config->app_server_idle_seconds * 1000,
+		.check_ms = cp->config->turn_check_seconds * 1000,
+		.stall_ms = cp->config->turn_stall_timeout_seconds * 1000,
+		.interrupt_stalled = cp->config->stalled_turn_action == CCP_STALLED_INTERRUPT,
 	};
 
 	if (!run_dir || !log || !envp)

@@ -63,6 +63,9 @@
 	  CCP_OP_SELECT "WHERE thread_id = ?1 AND (?2 IS NULL OR turn_id = ?2) "                   \
 			"ORDER BY active DESC, seq DESC LIMIT 1")                                  \
 	X(OPERATION_ACTIVE, CCP_OP_SELECT "WHERE active = 1 AND phase <> 'queued' ORDER BY seq")   \
+	X(OPERATION_RUNNING,                                                                       \
+	  "SELECT " CCP_NAMES(CCP_OP_QUEUE_COLUMNS) "0 FROM operations "                           \
+	  "WHERE active = 1 AND phase <> 'queued' ORDER BY seq")                                   \
 	X(OPERATION_PROMPT,                                                                        \
 	  CCP_OP_SELECT "WHERE active = 1 AND prompt_scope = ? AND prompt_hash = ? "               \
 			"AND prompt_guards = 1 ORDER BY seq")                                      \
@@ -91,9 +94,17 @@
 	X(OPERATION_NEXT_DUE,                                                                      \
 	  "SELECT min(not_before) FROM operations INDEXED BY op_due WHERE active = 1 AND phase = 'queued' "          \
 	  "AND not_before > ?")                                                                    \
+	X(OPERATION_QUOTA,                                                                         \
+	  "SELECT count(*) FILTER (WHERE phase = 'waiting_for_quota'), "                           \
+	  "count(*) FILTER (WHERE phase <> 'waiting_for_quota'), "                                 \
+	  "max(not_before) FILTER (WHERE phase = 'waiting_for_quota') "                            \
+	  "FROM operations INDEXED BY op_quota WHERE active = 1 AND quota_held = 1")               \
+	X(OPERATION_WAITING_FOR_QUOTA,                                                             \
+	  "SELECT id FROM operations INDEXED BY op_quota WHERE active = 1 AND quota_held = 1 "     \
+	  "AND phase = 'waiting_for_quota' ORDER BY " CCP_QUEUE_RANK ", seq")                      \
 	X(OPERATION_COUNT,                                                                         \
-	  "SELECT count(*), count(*) FILTER (WHERE phase = 'queued'), "                            \
-	  "count(*) FILTER (WHERE status LIKE 'waiting\\_%' ESCAPE '\\') "                         \
+	  "SELECT count(*), count(*) FILTER (WHERE phase IN ('queued', 'waiting_for_quota')), "    \
+	  "count(*) FILTER (WHERE phase IN ('waiting_for_approval', 'waiting_for_user_input')) "   \
 	  "FROM operations WHERE active = 1")                                                      \
 	X(OPERATION_STANDINGS,                                                                     \
 	  "SELECT min(id), phase, status, active, count(*) FROM operations "                       \
@@ -152,6 +163,8 @@
 	  "0 FROM journal WHERE op_id = ? ORDER BY id DESC LIMIT ?")                               \
 	X(JOURNAL_COUNT_OPERATION,                                                                 \
 	  "SELECT count(*), max(at) FROM journal WHERE op_id = ? AND progress = 1")                \
+	X(JOURNAL_ITEM_OF_OTHER,                                                                   \
+	  "SELECT 1 FROM journal WHERE thread_id = ?1 AND turn_id <> ?2 AND item_id = ?3 LIMIT 1") \
 	X(JOURNAL_COUNT_TURN,                                                                      \
 	  "SELECT count(*), max(at) FROM journal "                                                 \
 	  "WHERE thread_id = ? AND turn_id = ? AND progress = 1")                                  \
@@ -163,10 +176,6 @@
 	  "0 FROM workers WHERE role <> 'observe' ORDER BY epoch DESC LIMIT 1")                    \
 	X(WORKERS_NEWEST,                                                                          \
 	  "SELECT " CCP_NAMES(CCP_WORKER_COLUMNS) "0 FROM workers ORDER BY rowid DESC LIMIT ?")    \
-	X(WORKER_HOLDER,                                                                           \
-	  "SELECT " CCP_NAMES(CCP_HOLDER_COLUMNS)                                                  \
-	  "0 FROM workers WHERE role <> 'observe' AND status = 'running' "                         \
-	  "ORDER BY epoch DESC LIMIT 1")                                                           \
 	X(INSTANCE_PUT,                                                                            \
 	  "INSERT OR REPLACE INTO app_servers(" CCP_NAMES(CCP_INSTANCE_COLUMNS) "rowid) VALUES("   \
 		  CCP_MARKS(CCP_INSTANCE_COLUMNS)                                                  \

@@ -343,7 +343,7 @@ static void add_older_operation(const struct engine_env *e)
 		"'running', 1, 0, 5, 0, 1, 0, 0, 0, 1, 1, 0, 1)");
 }
 
-/* Nobody works: the first that writes migrates it. */
+/* Nobody works: the first that needs it, a reader too, gets it migrated. */
 START_TEST(test_older_without_worker)
 {
 	struct engine_env e;
@@ -356,6 +356,29 @@ START_TEST(test_older_without_worker)
 	op = env_submit(&e, cp, NULL);
 	env_ends(&e, cp, op, "completed", NULL);
 	ck_assert_int_eq(env_number(&e, "PRAGMA user_version"), 2);
+	env_teardown(&e);
+}
+END_TEST
+
+START_TEST(test_older_is_read)
+{
+	struct engine_env e;
+	struct codexcp *cp;
+	struct env_answer answer;
+
+	env_setup(&e);
+	make_older(&e);
+	db_exec(e.state_db, "INSERT INTO projects VALUES('/p', 'prj_p', 1)");
+	add_older_operation(&e);
+	db_exec(e.state_db, "UPDATE operations SET active = 0, status = 'completed', "
+			    "phase = 'completed', completed_at = 1");
+	cp = env_open(&e, CODEXCP_MODE_AUTO);
+	env_ask(cp, "codex_get_operation_status", json_pack("{s:s}", "operation_id", "theirs"),
+		&answer);
+
+	env_is(env_answered(&e, &answer), "status", "completed");
+	ck_assert_int_eq(env_number(&e, "PRAGMA user_version"), 1);
+	env_answer_done(&answer);
 	env_teardown(&e);
 }
 END_TEST
@@ -385,7 +408,7 @@ START_TEST(test_idle_older_worker)
 }
 END_TEST
 
-/* One that works is left in peace: it can be read, and who wants to write may come again. */
+/* One that works is left in peace: the caller may come again. */
 START_TEST(test_busy_older_worker)
 {
 	struct engine_env e;
@@ -400,8 +423,9 @@ START_TEST(test_busy_older_worker)
 	add_older_operation(&e);
 	pid = older_worker(&e);
 	cp = env_open(&e, CODEXCP_MODE_AUTO);
-	status = env_status(cp, "theirs");
-	env_is(status, "status", "running");
+	status = env_call(cp, "codex_get_operation_status",
+			  json_pack("{s:s}", "operation_id", "theirs"));
+	ck_assert(json_is_true(json_object_get(status, "ok")));
 	env_ask(cp, "codex_submit_task", env_submit_arguments(&e, NULL), &answer);
 	error = json_object_get(env_answered(&e, &answer), "error");
 	env_is(error, "code", "CODEX_STATE_BUSY");
@@ -420,4 +444,5 @@ END_TEST
 
 CCP_TEST_MAIN("state_trouble", test_disk_fills, test_worker_tells, test_locked_for_ever,
 	      test_damaged, test_newer, test_network_file_system, test_place_is_taken,
-	      test_older_without_worker, test_idle_older_worker, test_busy_older_worker)
+	      test_older_without_worker, test_older_is_read, test_idle_older_worker,
+	      test_busy_older_worker)

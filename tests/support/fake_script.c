@@ -49,6 +49,7 @@ static bool is_expected(struct fake *f, json_t *message, void *data)
 		return false;
 	json_decref(f->message);
 	f->message = json_incref(message);
+	f->asker = fake_asker(f);
 	return true;
 }
 
@@ -89,6 +90,7 @@ static void do_default(struct fake *f, char *args)
 {
 	if (!f->message)
 		wrong("default", "nothing was expected before");
+	fake_set_asker(f, f->asker);
 	fake_default(f, f->message);
 }
 
@@ -140,6 +142,21 @@ static void do_finish(struct fake *f, char *args)
 	fake_serve(f, NULL, NULL, 1);
 }
 
+static void do_say(struct fake *f, char *args)
+{
+	fake_say_in_turns(f, args);
+	fake_serve(f, NULL, NULL, 1);
+}
+
+static void do_fail(struct fake *f, char *args)
+{
+	f->failure = expand(f, args);
+	fake_finish_turns(f, "failed");
+	fake_serve(f, NULL, NULL, 1);
+	json_decref(f->failure);
+	f->failure = NULL;
+}
+
 static void do_delay(struct fake *f, char *args)
 {
 	fake_serve(f, NULL, NULL, fake_now() + atoi(args));
@@ -163,6 +180,17 @@ static void do_garble(struct fake *f, char *args)
 {
 	free(f->garble);
 	f->garble = strdup(args);
+}
+
+static void do_swallow(struct fake *f, char *args)
+{
+	free(f->swallow);
+	f->swallow = strdup(args);
+}
+
+static void do_flag(struct fake *f, char *args)
+{
+	fake_set_flag(f, args);
 }
 
 /* How soon a file that has appeared is seen. */
@@ -224,6 +252,8 @@ static const struct {
 	{ "notify", do_notify },
 	{ "request", do_request },
 	{ "finish", do_finish },
+	{ "say", do_say },
+	{ "fail", do_fail },
 	{ "delay", do_delay },
 	{ "garbage", do_garbage },
 	{ "long", do_long },
@@ -233,6 +263,8 @@ static const struct {
 	{ "die", do_die },
 	{ "await", do_await },
 	{ "garble", do_garble },
+	{ "swallow", do_swallow },
+	{ "flag", do_flag },
 	{ "disconnect", do_disconnect },
 };
 
