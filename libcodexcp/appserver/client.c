@@ -373,7 +373,8 @@ void ccp_appserver_start(struct ccp_appserver *as)
 void ccp_appserver_attach(struct ccp_appserver *as, const struct ccp_appserver_known *known)
 {
 	struct ccp_appserver_info info = { .process = known->process,
-					   .started_at = known->started_at };
+					   .started_at = known->started_at,
+					   .transport = CCP_APPSERVER_UNIX };
 
 	snprintf(info.instance, sizeof(info.instance), "%s", known->instance);
 	if (!begin(as))
@@ -428,6 +429,8 @@ static void on_answer(json_t *result, const struct codexcp_error *err, void *dat
 		return;
 	if (err)
 		ccp_codex_error(&meant, err);
+	else
+		call.as->info.answered = true;
 	if (call.fn)
 		call.fn(result, err ? &meant : NULL, call.data);
 }

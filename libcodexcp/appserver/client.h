@@ -69,6 +69,8 @@ struct ccp_appserver_info {
 	/* From events.gone on: only the connection is lost (or could not be made), the process
 	 * lives as far as known: attach to it again, or end it. */
 	bool alive;
+	/* A call was answered on this connection: it is of use. */
+	bool answered;
 };
 
 /* An instance that was started before, by us or by a process that is no more. */

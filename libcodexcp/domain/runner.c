@@ -1,6 +1,5 @@
 #include "domain/runner.h"
 
-#include <signal.h>
 #include <stdio.h>
 #include <string.h>
 #include <utlist.h>
@@ -215,17 +214,24 @@ static int apply_tx(struct ccp_db *db, void *data, struct codexcp_error *err)
 
 /* Leaving */
 
-static void stop_app_server(struct ccp_runner *runner)
+void ccp_runner_stop_app_server(struct ccp_runner *runner)
 {
-	runner->stopping = true;
 	if (ccp_appserver_info(runner->as)->process.pid)
 		ccp_instance_draining(runner);
 	ccp_appserver_stop(runner->as, STOP_GRACE_MS);
+	/* One that was only about to be started does not tell that it is gone. */
+	runner->stopping = ccp_appserver_state(runner->as) != CCP_APPSERVER_STOPPED;
 }
 
+static bool is_on_socket(const struct ccp_runner *runner)
+{
+	return ccp_appserver_info(runner->as)->transport == CCP_APPSERVER_UNIX;
+}
+
+/* As long as the operations of an earlier worker have not come, any of them may have a turn. */
 static bool outlives_us(const struct ccp_runner *runner)
 {
-	return runner->live && ccp_appserver_info(runner->as)->transport == CCP_APPSERVER_UNIX;
+	return is_on_socket(runner) && (runner->adopting || ccp_instance_has_turns(runner));
 }
 
 bool ccp_runner_has_left(struct ccp_runner *runner)
@@ -241,16 +247,13 @@ bool ccp_runner_has_left(struct ccp_runner *runner)
 static void leave_now(struct ccp_runner *runner)
 {
 	ccp_timer_stop(runner->leave_timer);
-	if (ccp_appserver_state(runner->as) != CCP_APPSERVER_STOPPED && !outlives_us(runner)) {
-		stop_app_server(runner);
-		/* It was only about to be started. */
-		if (ccp_appserver_state(runner->as) != CCP_APPSERVER_STOPPED)
-			return;
-	} else {
-		ccp_appserver_detach(runner->as);
-	}
 	ccp_timer_stop(runner->start_timer);
-	ccp_runner_has_left(runner);
+	if (outlives_us(runner))
+		ccp_appserver_detach(runner->as);
+	else if (ccp_appserver_state(runner->as) != CCP_APPSERVER_STOPPED)
+		ccp_runner_stop_app_server(runner);
+	if (!runner->stopping)
+		ccp_runner_has_left(runner);
 }
 
 static void on_leave_timer(void *data)
@@ -260,7 +263,7 @@ static void on_leave_timer(void *data)
 
 void ccp_runner_leave(struct ccp_runner *runner, int64_t drain_ms, void (*left)(void *data))
 {
-	bool wait = runner->live && !outlives_us(runner);
+	bool wait = ccp_instance_has_turns(runner) && !is_on_socket(runner);
 
 	runner->left = left;
 	if (!runner->stopping)
@@ -276,7 +279,7 @@ static void end_live(struct ccp_live *live)
 	drop_live(live);
 	if (thread_id && !ccp_live_by_thread(runner, thread_id))
 		ccp_send_unsubscribe(runner, thread_id);
-	if (runner->left && !runner->live)
+	if (runner->left && !ccp_instance_has_turns(runner))
 		leave_now(runner);
 }
 
@@ -385,7 +388,7 @@ static void on_idle(void *data)
 
 	if (runner->live || ccp_appserver_state(runner->as) == CCP_APPSERVER_STOPPED)
 		return;
-	stop_app_server(runner);
+	ccp_runner_stop_app_server(runner);
 }
 
 static void on_due(void *data)
@@ -452,9 +455,9 @@ void ccp_runner_free(struct ccp_runner *runner)
 
 	if (!runner)
 		return;
-	/* On a socket it would be left running with nothing to do. */
-	if (runner->as && !runner->live && ccp_appserver_info(runner->as)->process.pid)
-		ccp_process_signal(&ccp_appserver_info(runner->as)->process, SIGTERM);
+	/* It would be left running with nothing to do. */
+	if (runner->as && is_on_socket(runner) && !outlives_us(runner))
+		ccp_instance_leave_to_end(runner);
 	ccp_appserver_free(runner->as);
 	while (runner->sends)
 		ccp_send_done(runner->sends);
@@ -486,9 +489,11 @@ static void adopted(const struct codexcp_error *err, void *data)
 {
 	struct ccp_runner *runner = data;
 
+	/* At our end they have not come: what they have is left to the next worker. */
+	if (err)
+		return;
 	runner->adopting = false;
-	if (!err)
-		ccp_schedule(runner);
+	ccp_schedule(runner);
 }
 
 int ccp_runner_adopt(struct ccp_runner *runner, struct codexcp_error *err)

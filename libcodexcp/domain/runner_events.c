@@ -19,6 +19,8 @@
  * up: it may be ending. */
 #define RECONNECTS   4
 #define RECONNECT_MS 500
+/* One that is there and does not answer takes several seconds each time. */
+#define UNREACHABLE_MS 15000
 /* What a lost line may have said is looked up this much later. */
 #define CHECK_MS 1000
 
@@ -210,16 +212,22 @@ static void app_server_ready(struct ccp_live *live, const struct codexcp_error *
 {
 	if (ccp_streq(live->op.phase, "claimed"))
 		ccp_runner_apply(live->runner, live->op.id, CCP_OP_APP_SERVER_READY, NULL, NULL);
-	else if (ccp_streq(live->op.phase, "looking_up"))
-		ccp_look_up_later(live, 1);
+	if (!ccp_streq(live->op.phase, "looking_up"))
+		return;
+	/* What was seen on an earlier connection says nothing about what that one brought. */
+	live->looks = 0;
+	ccp_look_up_later(live, 1);
 }
 
-/* It could not be started for those that wait for it; for the others the process is gone. */
+/* It could not be started for those that wait for it; for the others the process is gone, be it
+ * after its connection: then they are looked up already. */
 static void app_server_gone(struct ccp_live *live, const struct codexcp_error *why)
 {
 	const struct ccp_op_change change = { .error = why };
+	bool was_its = ccp_streq(live->op.instance, ccp_appserver_info(live->runner->as)->instance);
 
-	if (ccp_streq(live->op.phase, "claimed") || ccp_streq(live->op.phase, "looking_up"))
+	if (ccp_streq(live->op.phase, "claimed") ||
+	    (ccp_streq(live->op.phase, "looking_up") && !was_its))
 		ccp_runner_apply(live->runner, live->op.id, CCP_OP_APP_SERVER_UNAVAILABLE, &change,
 				 NULL);
 	else
@@ -231,11 +239,12 @@ static void on_ready(void *data)
 	struct ccp_runner *runner = data;
 
 	runner->connection++;
-	runner->reconnects = 0;
 	/* On disk before anything is sent to it. */
 	ccp_instance_started(runner);
 	runner->events.app_server(NULL, runner->data);
 	each_live(runner, app_server_ready, NULL);
+	/* Attached to without work, it is idle. */
+	ccp_schedule(runner);
 }
 
 /* What waits for app-server goes on waiting; what was under way is looked up. No crash. */
@@ -252,8 +261,13 @@ static void connection_lost(struct ccp_live *live, const struct codexcp_error *w
 static bool reconnect(struct ccp_runner *runner, const struct codexcp_error *why)
 {
 	const struct ccp_known_instance present = ccp_instance_present(runner);
+	int64_t now = ccp_clock_boot(ccp_loop_clock(runner->options.loop));
 
-	if (runner->reconnects++ == RECONNECTS) {
+	if (ccp_appserver_info(runner->as)->answered)
+		runner->reconnects = 0;
+	if (!runner->reconnects)
+		runner->lost_at = now;
+	if (runner->reconnects++ == RECONNECTS || now - runner->lost_at >= UNREACHABLE_MS) {
 		ccp_process_kill(&present.process);
 		return false;
 	}

@@ -2,8 +2,10 @@
  * The rows of app-server processes: written before anything is sent to one, asked when a turn was
  * lost.
  */
+#include <signal.h>
 #include <stdio.h>
 #include <string.h>
+#include <utlist.h>
 
 #include "base/str.h"
 #include "domain/runner_internal.h"
@@ -37,15 +39,11 @@ struct present {
 	const char *end_reason;
 };
 
-static void put_present(struct ccp_runner *runner, const struct present *present)
+static bool make_row(const struct ccp_runner *runner, const struct present *present,
+		     struct ccp_instance_row *row)
 {
 	const struct ccp_appserver_info *info = ccp_appserver_info(runner->as);
-	struct instance_job *job = calloc(1, sizeof(*job));
-	struct ccp_instance_row *row;
 
-	if (!job)
-		return;
-	row = &job->row;
 	row->pid = info->process.pid;
 	row->start_time = info->process.start_time;
 	row->pid_namespace = info->process.pid_namespace;
@@ -53,13 +51,22 @@ static void put_present(struct ccp_runner *runner, const struct present *present
 	row->draining = present->draining;
 	row->started_at = info->started_at;
 	row->ended_at = present->ended_at;
-	if (!ccp_strdup_opt(info->instance, &row->id) ||
-	    !ccp_strdup_opt(info->process.boot, &row->boot_id) ||
-	    !ccp_strdup_opt(info->user_agent, &row->user_agent) ||
-	    !ccp_strdup_opt(ccp_appserver_transports[info->transport], &row->transport) ||
-	    !ccp_strdup_opt(present->end_reason, &row->end_reason) ||
+	return ccp_strdup_opt(info->instance, &row->id) &&
+	       ccp_strdup_opt(info->process.boot, &row->boot_id) &&
+	       ccp_strdup_opt(info->user_agent, &row->user_agent) &&
+	       ccp_strdup_opt(ccp_appserver_transports[info->transport], &row->transport) &&
+	       ccp_strdup_opt(present->end_reason, &row->end_reason);
+}
+
+static void put_present(struct ccp_runner *runner, const struct present *present)
+{
+	struct instance_job *job = calloc(1, sizeof(*job));
+
+	if (!job)
+		return;
+	if (!make_row(runner, present, &job->row) ||
 	    ccp_txq_add(runner->options.txq, put_tx, put_done, job, CCP_TXQ_FOR_EVER, NULL) < 0) {
-		ccp_instance_row_done(row);
+		ccp_instance_row_done(&job->row);
 		free(job);
 	}
 }
@@ -72,6 +79,21 @@ void ccp_instance_started(struct ccp_runner *runner)
 void ccp_instance_draining(struct ccp_runner *runner)
 {
 	put_present(runner, &(struct present){ .draining = true });
+}
+
+void ccp_instance_leave_to_end(struct ccp_runner *runner)
+{
+	const struct ccp_process_id *process = &ccp_appserver_info(runner->as)->process;
+	_cleanup_instance_row_ struct ccp_instance_row row = { 0 };
+	struct ccp_db *db = runner->options.db;
+
+	if (ccp_process_check(process) != CCP_PROCESS_ALIVE)
+		return;
+	if (make_row(runner, &(struct present){ .draining = true }, &row) &&
+	    ccp_db_begin(db, NULL) == 0 &&
+	    (ccp_instance_put(db, &row, NULL) < 0 || ccp_db_commit(db, NULL) < 0))
+		ccp_db_rollback(db);
+	ccp_process_signal(process, SIGTERM);
 }
 
 void ccp_instance_ended(struct ccp_runner *runner, const struct codexcp_error *why)
@@ -92,6 +114,34 @@ static struct ccp_process_id process_of(const struct ccp_instance_row *row)
 	return id;
 }
 
+/* The turns of an instance */
+
+/* turn/start may have reached it, and no end is known. */
+static bool has_turn_on(const struct ccp_op *op, const char *instance)
+{
+	return op->active && op->instance && ccp_streq(op->instance, instance) &&
+	       !ccp_streq(op->phase, "queued") && !ccp_streq(op->phase, "claimed") &&
+	       !ccp_streq(op->phase, "thread_start_sent");
+}
+
+bool ccp_instance_has_turns(const struct ccp_runner *runner)
+{
+	const char *instance = ccp_appserver_info(runner->as)->instance;
+	struct ccp_live *live;
+
+	DL_FOREACH (runner->live, live)
+		if (has_turn_on(&live->op, instance))
+			return true;
+	return false;
+}
+
+bool ccp_instance_is_unwanted(const struct ccp_runner *runner)
+{
+	return runner->options.app_server.transport == CCP_APPSERVER_STDIO &&
+	       ccp_appserver_info(runner->as)->transport == CCP_APPSERVER_UNIX &&
+	       ccp_appserver_state(runner->as) == CCP_APPSERVER_READY;
+}
+
 /* Finding again what an earlier worker left */
 
 struct finding {
@@ -100,10 +150,26 @@ struct finding {
 	struct ccp_known_instance best; /* "" : none */
 };
 
+static int count_turn(const struct ccp_op *op, void *data)
+{
+	const char **instance = data;
+
+	if (*instance && has_turn_on(op, *instance))
+		*instance = NULL;
+	return 0;
+}
+
+static bool has_turns(const struct finding *finding, const char *instance)
+{
+	return ccp_op_each_active(finding->db, count_turn, &instance, NULL) < 0 || !instance;
+}
+
+/* Where no socket is wanted, a turn that runs on one is not cut for that. */
 static bool is_ours(const struct finding *finding, const struct ccp_instance_row *row)
 {
 	return !row->draining && !finding->best.id[0] &&
-	       finding->runner->options.app_server.transport != CCP_APPSERVER_STDIO;
+	       (finding->runner->options.app_server.transport != CCP_APPSERVER_STDIO ||
+		has_turns(finding, row->id));
 }
 
 static void take(struct ccp_known_instance *known, const struct ccp_instance_row *row)
@@ -113,8 +179,14 @@ static void take(struct ccp_known_instance *known, const struct ccp_instance_row
 	snprintf(known->id, sizeof(known->id), "%s", row->id);
 }
 
+static void end_row(const struct finding *finding, const struct ccp_instance_row *row,
+		    const char *why)
+{
+	(void)ccp_instance_end(finding->db, row->id, ccp_runner_now(finding->runner), why, NULL);
+}
+
 /* The newest that lives on its socket is ours again; another one is of no use to anybody. One on
- * stdio ends by itself: its stdin is closed. */
+ * stdio ends by itself: its stdin is closed. One of which nothing can be proven is left alone. */
 static int judge(const void *data, void *self)
 {
 	struct finding *finding = self;
@@ -122,13 +194,16 @@ static int judge(const void *data, void *self)
 	const struct ccp_process_id id = process_of(row);
 	bool on_socket = ccp_streq(row->transport, ccp_appserver_transports[CCP_APPSERVER_UNIX]);
 
-	if (ccp_process_is_gone(&id))
-		(void)ccp_instance_end(finding->db, row->id, ccp_runner_now(finding->runner),
-				       "found dead by a later worker", NULL);
-	else if (on_socket && is_ours(finding, row))
-		take(&finding->best, row);
-	else if (on_socket)
+	if (ccp_process_is_gone(&id)) {
+		end_row(finding, row, "found dead by a later worker");
+	} else if (on_socket && ccp_process_check(&id) == CCP_PROCESS_ALIVE) {
+		if (is_ours(finding, row)) {
+			take(&finding->best, row);
+			return 0;
+		}
 		ccp_process_kill(&id);
+		end_row(finding, row, "of no use to a later worker, which ended it");
+	}
 	return 0;
 }
 

@@ -69,9 +69,11 @@ struct ccp_runner {
 	bool stopping; /* app-server ends because we asked it to */
 	int64_t crowded_since; /* boot clock: too many requests are unanswered; 0: no */
 	bool crowded_told;
-	/* Only the connection was lost: what is attached to again, and how often that was tried. */
+	/* Only the connection was lost: what is attached to again, how often that was tried, and
+	 * since when. */
 	struct ccp_known_instance lost;
 	int reconnects;
+	int64_t lost_at;          /* on the boot clock */
 	unsigned connection;      /* counts the connections to app-servers */
 	void (*left)(void *data); /* nothing is claimed any more; called when all is let go of */
 	bool has_left;
@@ -99,6 +101,7 @@ void ccp_runner_apply(struct ccp_runner *runner, const char *op_id, enum ccp_op_
 /* Start app-server unless it runs, or attach to the one whose connection was lost; soon, when it
  * has just ended. */
 void ccp_runner_start_app_server(struct ccp_runner *runner);
+void ccp_runner_stop_app_server(struct ccp_runner *runner);
 /* app-server has ended: was that what leaving waited for? */
 bool ccp_runner_has_left(struct ccp_runner *runner);
 
@@ -132,7 +135,13 @@ struct ccp_known_instance ccp_instance_present(const struct ccp_runner *runner);
 void ccp_instance_started(struct ccp_runner *runner);
 /* It was told to end: nobody attaches to it any more. */
 void ccp_instance_draining(struct ccp_runner *runner);
+/* The same at our end, when nothing is queued any more: at once, and it is told. */
+void ccp_instance_leave_to_end(struct ccp_runner *runner);
 void ccp_instance_ended(struct ccp_runner *runner, const struct codexcp_error *why);
+/* A turn may run on the one we talk to, or reconnect to. */
+bool ccp_instance_has_turns(const struct ccp_runner *runner);
+/* It is on a socket, and we were told to use none: it is kept for its turns only. */
+bool ccp_instance_is_unwanted(const struct ccp_runner *runner);
 enum ccp_instance_fate {
 	CCP_INSTANCE_PRESENT,    /* it is the one we talk to */
 	CCP_INSTANCE_DEAD,       /* proven */

@@ -24,6 +24,15 @@ static void wait_for_due(struct ccp_runner *runner, int64_t now)
 		ccp_timer_start(runner->due_timer, CCP_CLAMP(at - now, 1, DUE_MAX_MS));
 }
 
+/* Nothing runs. */
+static void rest(struct ccp_runner *runner)
+{
+	if (ccp_instance_is_unwanted(runner))
+		ccp_runner_stop_app_server(runner);
+	else if (runner->options.app_server_idle_ms)
+		ccp_timer_start(runner->idle_timer, runner->options.app_server_idle_ms);
+}
+
 static void tell_crowded(struct ccp_runner *runner, bool crowded)
 {
 	if (runner->crowded_told == crowded)
@@ -102,8 +111,8 @@ void ccp_schedule(struct ccp_runner *runner)
 
 	if (runner->claiming || runner->adopting || runner->left)
 		return;
-	if (!runner->live && runner->options.app_server_idle_ms)
-		ccp_timer_start(runner->idle_timer, runner->options.app_server_idle_ms);
+	if (!runner->live)
+		rest(runner);
 	if (is_crowded(runner))
 		return;
 	r = next_queued(runner, now, id, &err);

@@ -104,7 +104,7 @@ int ccp_database_open(struct codexcp *cp, struct ccp_db **ret_db, struct codexcp
 	if (!cp->config)
 		return ccp_fail_copy(err, &cp->config_error);
 	r = ccp_state_check_place(cp, err);
-	return r < 0 ? r : ccp_db_open(cp->config->state_db_path, CCP_DB_EXAMINE, ret_db, err);
+	return r < 0 ? r : ccp_db_open(cp->config->state_db_path, CCP_DB_READ, ret_db, err);
 }
 
 void ccp_database_add_size(struct ccp_db *db, json_t **report)

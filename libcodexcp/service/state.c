@@ -194,19 +194,6 @@ int ccp_state_open(struct codexcp *cp, struct codexcp_error *err)
 	return CCP_MIN(r, 0);
 }
 
-/* A read migrates nothing: it sees that somebody does who may. */
-static int want_migration(struct codexcp *cp, struct codexcp_error *err)
-{
-	_cleanup_free_ char *lock = ccp_state_lock_path(cp);
-
-	if (lock && ccp_lock_is_held(lock, NULL) == 1)
-		return ccp_handover_ask(cp, err);
-	/* A worker that is started writes its log there. */
-	if (ccp_state_prepare(cp, NULL) == 0)
-		ccp_context_ring(cp);
-	return CODEXCP_E_STATE_BUSY;
-}
-
 /* 1 open, 0 there is no database. */
 static int open_reader(struct codexcp *cp, struct codexcp_error *err)
 {
@@ -227,15 +214,8 @@ static int open_reader(struct codexcp *cp, struct codexcp_error *err)
 
 int ccp_state_reader(struct codexcp *cp, struct ccp_db **ret_db, struct codexcp_error *err)
 {
-	_cleanup_error_ struct codexcp_error failure = { 0 };
-	int r = 1;
+	int r = cp->reader ? 1 : open_reader(cp, err);
 
-	if (!cp->reader)
-		r = open_reader(cp, &failure);
-	if (r < 0)
-		ccp_fail_copy(err, &failure);
-	if (is_older(r, &failure))
-		return want_migration(cp, err);
 	if (r == 1)
 		*ret_db = cp->reader;
 	return r;

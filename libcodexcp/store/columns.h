@@ -148,15 +148,6 @@
 	TEXT(details)    /* JSON: what only the worker itself knows */                             \
 	TEXT(last_error) /* why app-server cannot be started, or what went wrong last */
 
-/* Of the workers table, for a program that meets an older schema: version 1 has them all. */
-#define CCP_HOLDER_COLUMNS(TEXT, INT)                                                              \
-	TEXT(role)                                                                                 \
-	INT(epoch)                                                                                 \
-	INT(pid)                                                                                   \
-	INT(start_time)                                                                            \
-	TEXT(boot_id)                                                                              \
-	TEXT(version)
-
 #define CCP_INSTANCE_COLUMNS(TEXT, INT)                                                            \
 	TEXT(id)                                                                                   \
 	INT(pid)                                                                                   \

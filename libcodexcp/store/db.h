@@ -23,10 +23,9 @@ struct ccp_db;
 struct sqlite3_stmt;
 
 enum ccp_db_mode {
-	CCP_DB_READ,    /* an existing database, never written through this connection */
+	CCP_DB_READ,    /* an existing database, never written; an older schema looks like ours */
 	CCP_DB_WRITE,   /* made when it is not there; an older schema stays as it is */
 	CCP_DB_MIGRATE, /* the same, and an older schema is migrated: for who holds the worker lock */
-	CCP_DB_EXAMINE, /* as READ, and of an older schema too: what is asked must be old */
 };
 
 enum ccp_sql {

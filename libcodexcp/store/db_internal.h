@@ -1,6 +1,7 @@
 /*
  * What the files of a connection share: db.c (open, transactions, statements), db_schema.c
- * (versions and migrations), db_older.c (reading what is not migrated), db_error.c (what SQLite's errors come to), upkeep.c (the file itself).
+ * (versions and migrations), db_older.c (reading what is not migrated), db_error.c (what SQLite's
+ * errors come to), upkeep.c (the file itself).
  */
 #pragma once
 

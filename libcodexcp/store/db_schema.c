@@ -76,8 +76,6 @@ static int check_older(struct ccp_db *db, enum ccp_db_mode mode, int64_t version
 		return ccp_db_fail(db, SQLITE_CORRUPT, "schema", err);
 	if (mode == CCP_DB_MIGRATE || (mode == CCP_DB_WRITE && version == 0))
 		return migrate(db, err);
-	if (mode == CCP_DB_EXAMINE && version > 0)
-		return 0;
 	if (mode == CCP_DB_READ && version > 0)
 		return ccp_db_view_older(db, err);
 	if (version == 0)
@@ -124,8 +122,7 @@ static int check_newer(struct ccp_db *db, enum ccp_db_mode mode, int64_t version
 		db->path, "newer_schema", err,
 		"it was written by %s (schema %d) and cannot be %s by version " CCP_VERSION
 		" (schema %d): upgrade to %s",
-		program, (int)version,
-		mode == CCP_DB_READ || mode == CCP_DB_EXAMINE ? "read" : "written",
+		program, (int)version, mode == CCP_DB_READ ? "read" : "written",
 		ccp_schema_version(), program);
 	ccp_error_add_str(err, "requiredVersion", program);
 	return CODEXCP_E_STATE_UNAVAILABLE;

@@ -165,10 +165,6 @@
 	  "0 FROM workers WHERE role <> 'observe' ORDER BY epoch DESC LIMIT 1")                    \
 	X(WORKERS_NEWEST,                                                                          \
 	  "SELECT " CCP_NAMES(CCP_WORKER_COLUMNS) "0 FROM workers ORDER BY rowid DESC LIMIT ?")    \
-	X(WORKER_HOLDER,                                                                           \
-	  "SELECT " CCP_NAMES(CCP_HOLDER_COLUMNS)                                                  \
-	  "0 FROM workers WHERE role <> 'observe' AND status = 'running' "                         \
-	  "ORDER BY epoch DESC LIMIT 1")                                                           \
 	X(INSTANCE_PUT,                                                                            \
 	  "INSERT OR REPLACE INTO app_servers(" CCP_NAMES(CCP_INSTANCE_COLUMNS) "rowid) VALUES("   \
 		  CCP_MARKS(CCP_INSTANCE_COLUMNS)                                                  \

@@ -1,6 +1,7 @@
 // The whole of it, with the real Codex on a scripted model: a front end, its worker, the worker's app-server.
 
 import { readFileSync, statSync } from 'node:fs';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { findCodex, makeCodexHome, Model } from '../support/codex_env.mjs';
 import { killAndSee } from '../support/processes.mjs';
 import { RawClient } from '../support/raw_client.mjs';
@@ -69,6 +70,10 @@ const tasksOf = (stack, round) => Array.from({ length: TASKS }, (_, i) => ({
 }));
 
 const POLL_MS = 5;
+// A front end starts five workers a minute at most.
+const KILLS = 4;
+const RECOVERY_MS = 1000;
+const STREAM_TEXT = 'STREAM 60000 1500 20';
 
 // The largest compact status of an operation that runs commands, streams, and waits.
 async function measureRunning(stack, model) {
@@ -77,7 +82,7 @@ async function measureRunning(stack, model) {
   let bytes = 0;
   let polls = 0;
   for (let last = false; !last; polls++) {
-    last = await Promise.race([held, new Promise((resume) => setTimeout(resume, POLL_MS, false))]);
+    last = await Promise.race([held, sleep(POLL_MS, false)]);
     const status = await stack.status(operation);
     if (status.status === 'running') bytes = Math.max(bytes, Buffer.byteLength(JSON.stringify(status)));
   }
@@ -115,6 +120,40 @@ async function measureMain(context, model) {
   }
 }
 
+const median = (values) => values.sort((a, b) => a - b)[values.length >> 1];
+const wordsOf = (status) => JSON.stringify(status.latestMessages);
+
+// What a client that polls sees of a turn that streams: it waits for other words than these.
+async function newWords(stack, operation, words) {
+  for (;;) {
+    const status = await stack.status(operation);
+    if (status.completedAt) throw new Error(`the turn has ended: ${JSON.stringify(status)}`);
+    if (status.status === 'running' && wordsOf(status) && wordsOf(status) !== words) return status;
+    await sleep(POLL_MS);
+  }
+}
+
+// From the kill of the worker to the first news of its turn. The dead write nothing: what is new is the next worker's.
+async function measureRecovery(context) {
+  const stack = await Stack.start(context, 'recovery', ['project']);
+  const times = [];
+  try {
+    const operation = await stack.submit(stack.place.projects[0], STREAM_TEXT);
+    for (let round = 0; round < KILLS; round++) {
+      await newWords(stack, operation);
+      const pid = await stack.workerPid();
+      const begin = performance.now();
+      await killAndSee(pid);
+      await newWords(stack, operation, wordsOf(await stack.status(operation)));
+      times.push(performance.now() - begin);
+    }
+    await stack.completed(operation);
+  } finally {
+    await stack.stop();
+  }
+  return { value: median(times), samples: KILLS };
+}
+
 const sizeOf = (path) => statSync(path, { throwIfNoEntry: false })?.size ?? 0;
 
 async function measureStreamed(context) {
@@ -135,12 +174,14 @@ export async function wholeFigures(context) {
   try {
     const home = makeCodexHome(context.root, model.port);
     const { frontEnd, worker, running, tasks, later } = await measureMain({ ...context, home }, model);
+    const recovery = await measureRecovery({ ...context, home });
     const streamed = await measureStreamed({ ...context, home });
     const memory = (name, { rss, pss }, limit) => ({ name: `resident memory, ${name}`, value: rss, unit: 'MiB', limit, pss, samples: 1 });
     return [
       { name: 'compact status of a running operation, largest', value: running.bytes, unit: 'bytes', limit: { value: 1500 }, samples: running.polls },
       { name: `${TASKS} tasks, first submit to last completion`, ...tasks, unit: 'ms', limit: { ratio: 1.25 },
         against: `raw driver, ${IN_FLIGHT} turns in flight, model turns of ${TURN_MS} ms`, samples: ROUNDS, rounds: ROUNDS },
+      { name: 'worker killed, until a poll has news of its turn', ...recovery, unit: 'ms', limit: { value: RECOVERY_MS } },
       memory('idle front end', frontEnd, { value: 8 }),
       memory('idle worker', worker, { value: 12 }),
       memory(`worker after ${TASKS * ROUNDS} more tasks`, later),

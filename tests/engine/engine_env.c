@@ -131,11 +131,33 @@ static void end_worker(const struct engine_env *e)
 	}
 }
 
+/* Turns were left to them. */
+static void end_app_servers(const struct engine_env *e)
+{
+	int64_t n = env_number(e, "SELECT count(*) FROM sqlite_master WHERE name = 'app_servers'");
+
+	n = n ? env_number(e, "SELECT count(*) FROM app_servers") : 0;
+	for (int64_t i = 0; i < n; i++) {
+		_cleanup_free_ char *pid = ccp_asprintf(
+			"SELECT pid FROM app_servers ORDER BY rowid LIMIT 1 OFFSET %d", (int)i);
+		_cleanup_free_ char *start = ccp_asprintf(
+			"SELECT start_time FROM app_servers ORDER BY rowid LIMIT 1 OFFSET %d",
+			(int)i);
+		struct ccp_process_id id;
+
+		if (ccp_process_identify(env_number(e, pid), &id, NULL) == 0 &&
+		    id.start_time == env_number(e, start))
+			ccp_process_kill(&id);
+	}
+}
+
 void env_teardown(struct engine_env *e)
 {
 	for (size_t i = 0; i < ENV_CONTEXTS; i++)
 		codexcp_close(e->open[i]);
 	end_worker(e);
+	if (access(e->state_db, F_OK) == 0)
+		end_app_servers(e);
 	for (size_t i = 0; e->variables[i]; i++)
 		free(e->variables[i]);
 	free(e->project);

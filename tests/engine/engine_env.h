@@ -40,7 +40,8 @@ struct engine_env {
 };
 
 void env_setup(struct engine_env *e);
-/* Closes what is open, ends the worker of the database if one runs. */
+/* Closes what is open, ends the worker of the database if one runs, and what app-servers outlive
+ * it. */
 void env_teardown(struct engine_env *e);
 
 /* `value` NULL: not set. For contexts that are opened from then on. */

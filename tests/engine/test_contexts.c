@@ -277,7 +277,8 @@ START_TEST(test_lost_ring)
 }
 END_TEST
 
-/* A full status says who works on it and how old the news are; a compact one is quiet about that. */
+/* A full status says who works on it and how old the news are; a compact one is quiet about that.
+ * */
 START_TEST(test_freshness)
 {
 	struct engine_env e;

@@ -9,80 +9,8 @@
 #include <sys/wait.h>
 
 #include "base/file.h"
-#include "engine_env.h"
 #include "runtime/process.h"
-
-/* `codex-control-plane-mcp worker`, as a front end starts it. */
-struct worker {
-	pid_t pid;
-	int out;
-};
-
-static struct worker start_worker(struct engine_env *e)
-{
-	_cleanup_free_ char *log = env_path(e, "worker.log");
-	struct worker w = { .out = -1 };
-	int ends[2];
-
-	ck_assert_int_eq(pipe2(ends, O_CLOEXEC), 0);
-	w.pid = fork();
-	ck_assert_int_ge(w.pid, 0);
-	if (w.pid == 0) {
-		int err = open(log, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0600);
-		char *const argv[] = { (char *)"server", (char *)"worker", NULL };
-
-		dup2(ends[1], STDOUT_FILENO);
-		dup2(err, STDERR_FILENO);
-		execve(getenv("CCP_SERVER"), argv, e->variables);
-		_exit(127);
-	}
-	close(ends[1]);
-	w.out = ends[0];
-	return w;
-}
-
-/* What it has said in the end, or so far when that is "ready". */
-static void read_words(const struct worker *w, char words[static 256])
-{
-	size_t len = 0;
-	ssize_t n = 1;
-
-	while (n > 0 && len < 255 && !memchr(words, '\n', len)) {
-		n = read(w->out, words + len, 255 - len);
-		len += n > 0 ? (size_t)n : 0;
-	}
-	words[len] = '\0';
-}
-
-static void await_ready(const struct worker *w)
-{
-	char words[256];
-
-	read_words(w, words);
-	ck_assert_str_eq(words, "ready\n");
-}
-
-static int await_exit(struct worker *w)
-{
-	int status;
-
-	ck_assert_int_eq(waitpid(w->pid, &status, 0), w->pid);
-	close(w->out);
-	return status;
-}
-
-static void kill_worker(struct worker *w)
-{
-	ck_assert_int_eq(kill(w->pid, SIGKILL), 0);
-	ck_assert_int_eq(await_exit(w), SIGKILL);
-}
-
-static bool lock_is_held(const struct engine_env *e)
-{
-	_cleanup_free_ char *lock = ccp_asprintf("%s.worker.lock", e->state_db);
-
-	return ccp_lock_is_held(lock, NULL) == 1;
-}
+#include "worker_env.h"
 
 START_TEST(test_ready_then_idle)
 {
@@ -90,11 +18,11 @@ START_TEST(test_ready_then_idle)
 	struct worker w;
 
 	env_setup(&e);
-	w = start_worker(&e);
-	await_ready(&w);
-	ck_assert(lock_is_held(&e));
-	ck_assert_int_eq(await_exit(&w), 0);
-	ck_assert(!lock_is_held(&e));
+	w = worker_start(&e);
+	worker_await_ready(&w);
+	ck_assert(env_has_worker(&e));
+	ck_assert_int_eq(worker_await_exit(&w), 0);
+	ck_assert(!env_has_worker(&e));
 	ck_assert_int_eq(env_number(&e, "SELECT count(*) FROM workers WHERE status = 'stopped' "
 					"AND stopped_at > 0"),
 			 1);
@@ -110,17 +38,17 @@ START_TEST(test_second_leaves)
 
 	env_setup(&e);
 	env_set(&e, "CODEX_MCP_WORKER_IDLE_SECONDS", "60");
-	first = start_worker(&e);
-	await_ready(&first);
-	second = start_worker(&e);
-	read_words(&second, words);
+	first = worker_start(&e);
+	worker_await_ready(&first);
+	second = worker_start(&e);
+	worker_read(&second, words);
 	ck_assert_str_eq(words, "");
-	ck_assert_int_eq(await_exit(&second), 0);
-	ck_assert(lock_is_held(&e));
+	ck_assert_int_eq(worker_await_exit(&second), 0);
+	ck_assert(env_has_worker(&e));
 	ck_assert_int_eq(env_number(&e, "SELECT count(*) FROM workers"), 1);
 	ck_assert_int_eq(kill(first.pid, SIGTERM), 0);
-	ck_assert_int_eq(await_exit(&first), 0);
-	ck_assert(!lock_is_held(&e));
+	ck_assert_int_eq(worker_await_exit(&first), 0);
+	ck_assert(!env_has_worker(&e));
 	env_teardown(&e);
 }
 END_TEST
@@ -135,10 +63,10 @@ START_TEST(test_failed_says_why)
 	env_setup(&e);
 	dir = env_path(&e, "state");
 	ck_assert_int_eq(chmod(dir, 0755), 0);
-	w = start_worker(&e);
-	read_words(&w, words);
+	w = worker_start(&e);
+	worker_read(&w, words);
 	ck_assert_msg(strncmp(words, "failed ", 7) == 0 && strstr(words, dir), "%s", words);
-	ck_assert_int_ne(await_exit(&w), 0);
+	ck_assert_int_ne(worker_await_exit(&w), 0);
 	env_teardown(&e);
 }
 END_TEST
@@ -161,14 +89,14 @@ START_TEST(test_killed)
 	env_script(&e, DEAF);
 	cp = env_open(&e, CODEXCP_MODE_CLIENT);
 	op = env_submit(&e, cp, NULL);
-	w = start_worker(&e);
-	await_ready(&w);
+	w = worker_start(&e);
+	worker_await_ready(&w);
 	env_reach(&e, cp, op, "phase", "running");
 	ck_assert_int_eq(
 		ccp_process_identify(env_number(&e, "SELECT pid FROM app_servers"), &server, NULL),
 		0);
-	kill_worker(&w);
-	ck_assert(!lock_is_held(&e));
+	worker_kill(&w);
+	ck_assert(!env_has_worker(&e));
 	ck_assert_int_eq(ccp_process_check(&server), CCP_PROCESS_ALIVE);
 	env_close(&e, cp);
 	cp = env_open(&e, CODEXCP_MODE_INLINE);
@@ -213,8 +141,8 @@ START_TEST(test_descriptors)
 	ck_assert_int_eq(pipe2(ends, 0), 0);
 	ck_assert_int_eq(fstat(ends[0], &st), 0);
 	leak = ccp_asprintf("pipe:[%llu]", (unsigned long long)st.st_ino);
-	w = start_worker(&e);
-	await_ready(&w);
+	w = worker_start(&e);
+	worker_await_ready(&w);
 	cp = env_open(&e, CODEXCP_MODE_CLIENT);
 	op = env_submit(&e, cp, NULL);
 	env_reach(&e, cp, op, "phase", "running");
@@ -223,7 +151,7 @@ START_TEST(test_descriptors)
 			  (const char *const[]){ leak, "sqlite", "worker.lock", "socket:", NULL });
 	close(ends[0]);
 	close(ends[1]);
-	kill_worker(&w);
+	worker_kill(&w);
 	env_teardown(&e);
 }
 END_TEST
@@ -250,11 +178,11 @@ static void check_poison(const struct poison *poison)
 	cp = env_open(&e, CODEXCP_MODE_CLIENT);
 	op = env_submit(&e, cp, NULL);
 	for (int i = 0; i < 3; i++) {
-		struct worker w = start_worker(&e);
+		struct worker w = worker_start(&e);
 
-		await_ready(&w);
+		worker_await_ready(&w);
 		env_wait_count(&e, poison->method, i + 1);
-		kill_worker(&w);
+		worker_kill(&w);
 	}
 	env_close(&e, cp);
 	cp = env_open(&e, CODEXCP_MODE_INLINE);
@@ -283,12 +211,12 @@ START_TEST(test_orderly_restarts)
 	cp = env_open(&e, CODEXCP_MODE_CLIENT);
 	op = env_submit(&e, cp, NULL);
 	for (int i = 0; i < 3; i++) {
-		struct worker w = start_worker(&e);
+		struct worker w = worker_start(&e);
 
-		await_ready(&w);
+		worker_await_ready(&w);
 		env_wait_count(&e, "turn/start", i + 1);
 		ck_assert_int_eq(kill(w.pid, SIGTERM), 0);
-		ck_assert_int_eq(await_exit(&w), 0);
+		ck_assert_int_eq(worker_await_exit(&w), 0);
 	}
 	env_close(&e, cp);
 	env_script(&e, "");

@@ -1,6 +1,8 @@
 // Processes that die: clients, the worker, app-server. Nothing acknowledged is lost, nothing runs twice.
 
 import assert from 'node:assert/strict';
+import { existsSync } from 'node:fs';
+import { join } from 'node:path';
 import { describe, it } from 'node:test';
 import { missing, socketIsMissing, withEnv } from '../support/live_env.mjs';
 import { isAlive, killAndSee, until } from '../support/processes.mjs';
@@ -170,6 +172,26 @@ describe('the worker dies, app-server on its socket lives on', { skip: socketIsM
     await env.model.release('between');
     const done = await client.wait(operationId, 'completed');
     assert.ok(done.finalReport.text.includes('after'));
+  });
+
+  live('and the turn asks for an approval meanwhile: it is asked again, answered, and the turn goes on', {}, async (env) => {
+    const client = await env.client();
+    const { operationId } = await client.submit('HOLD asking\nESCALATE touch escalated\nSAY nobody was asked');
+    await env.model.held('asking');
+    await client.poll(operationId, (status) => status.status === 'running' && status.turnId, 'a running turn');
+    const { worker, appServer } = await client.health();
+    await client.close();
+    await killAndSee(worker.pid);
+    await env.model.release('asking');
+    const next = await env.client();
+    const done = await next.poll(operationId, (status) => TERMINAL.includes(status.status), 'the end');
+    assert.deepEqual([done.status, done.crashCount ?? 0], ['completed', 0], JSON.stringify(done));
+    assert.ok(done.finalReport.text.includes('nobody was asked'), done.finalReport.text);
+    const { events } = await next.status(operationId, { include_events: true });
+    const answered = events.filter((event) => event.category === 'interaction').map((event) => event.text);
+    assert.deepEqual(answered, ['item/commandExecution/requestApproval: answered safely']);
+    assert.equal((await next.health()).appServer.instance, appServer.instance);
+    assert.ok(!existsSync(join(env.project, 'escalated')));
   });
 
   live('while others are queued: all complete, each prompt once', { variables: PLENTY }, async (env) => {

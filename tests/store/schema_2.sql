@@ -22,6 +22,10 @@ CREATE TABLE app_servers( id TEXT NOT NULL UNIQUE, pid INTEGER NOT NULL, start_t
 CREATE TABLE commands( id TEXT NOT NULL UNIQUE, kind TEXT NOT NULL, status TEXT NOT NULL, op_id TEXT, args TEXT, result TEXT, error TEXT, created_at INTEGER NOT NULL, updated_at INTEGER NOT NULL, completed_at INTEGER NOT NULL, deadline INTEGER NOT NULL DEFAULT 0) STRICT;
 CREATE INDEX command_open ON commands(status) WHERE completed_at = 0;
 CREATE INDEX op_ended ON operations(completed_at) WHERE active = 0;
+CREATE INDEX op_parent ON operations(parent_id) WHERE active = 1 AND parent_id IS NOT NULL;
+CREATE INDEX op_thread_active ON operations(thread_id) WHERE active = 1 AND thread_id IS NOT NULL;
+CREATE INDEX turn_op ON turns(op_id) WHERE op_id IS NOT NULL;
+CREATE INDEX command_op ON commands(op_id) WHERE op_id IS NOT NULL;
 CREATE INDEX op_lane ON operations( quote(agent_id) || ' ' || quote(project_path) || ' ' || quote(sandbox) || (resource_keys IS NULL), created_at - priority * 600000, seq) WHERE active = 1 AND phase = 'queued';
 CREATE INDEX op_agent ON operations(agent_id, started_at) WHERE started_at > 0;
 CREATE INDEX app_server_open ON app_servers(ended_at) WHERE ended_at = 0;

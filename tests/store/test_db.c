@@ -255,7 +255,7 @@ START_TEST(test_newer_schema)
 
 	db_exec(f.path, "UPDATE meta SET value = '3' WHERE key = 'min_reader'");
 	check_refused(f.path, CCP_DB_READ, "newer_schema");
-	check_refused(f.path, CCP_DB_EXAMINE, "newer_schema");
+	check_refused(f.path, CCP_DB_READ, "newer_schema");
 	ck_assert_int_lt(ccp_db_open(f.path, CCP_DB_READ, &reader, &db_err), 0);
 	ck_assert_ptr_nonnull(strstr(db_err.message, "upgrade to 9.8.7"));
 	ck_assert_str_eq(ccp_json_str(db_err.details, "requiredVersion"), "9.8.7");
@@ -589,7 +589,7 @@ START_TEST(test_older_schema)
 	ck_assert_str_eq(ccp_json_str(db_err.details, "reason"), CCP_DB_OLDER_SCHEMA);
 	ck_assert_str_eq(ccp_json_str(db_err.details, "path"), f.path);
 	db_expect(f.path, "PRAGMA user_version", "1\n");
-	f.db = db_open(f.path, CCP_DB_EXAMINE);
+	f.db = db_open(f.path, CCP_DB_READ);
 	OK(ccp_op_count(f.db, &counts, &db_err));
 	ccp_db_close(f.db);
 	f.db = db_open(f.path, CCP_DB_MIGRATE);

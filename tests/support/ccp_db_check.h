@@ -68,6 +68,7 @@ static inline _unused_ void db_exec(const char *path, const char *sql)
 	char *message = NULL;
 
 	ck_assert_int_eq(sqlite3_open(path, &handle), SQLITE_OK);
+	sqlite3_busy_timeout(handle, 5000);
 	ck_assert_msg(sqlite3_exec(handle, sql, NULL, NULL, &message) == SQLITE_OK, "%s: %s", sql,
 		      message);
 	sqlite3_close(handle);
@@ -83,6 +84,7 @@ static inline _unused_ char *db_query(const char *path, const char *sql)
 	FILE *out = open_memstream(&text, &size);
 
 	ck_assert_int_eq(sqlite3_open(path, &handle), SQLITE_OK);
+	sqlite3_busy_timeout(handle, 5000);
 	ck_assert_msg(sqlite3_prepare_v2(handle, sql, -1, &stmt, NULL) == SQLITE_OK, "%s: %s", sql,
 		      sqlite3_errmsg(handle));
 	while (sqlite3_step(stmt) == SQLITE_ROW) {

@@ -11,8 +11,9 @@
  *
  *	CCP_FAKE_VERSION=0.169.0	what it calls itself in userAgent
  *	CCP_FAKE_LOG=FILE		append "METHOD params" for each request and notification received,
- *					"answer message" for each answer, and "running-turns N" whenever
- *					a turn starts
+ *					"answer message" for each answer, "running-turns N" whenever a turn
+ *					starts, "user-message ID" with its client's id for each that a turn
+ *					took, "turn-ended STATUS"
  *	CCP_FAKE_STATE=DIR		keep threads in files: another process finds them again, a turn that
  *					was cut is `interrupted`, a thread in use elsewhere is refused
  *	CCP_FAKE_TURN_MS=N		how long a turn runs before its report; -1: until `finish` or
@@ -32,12 +33,14 @@
  *
  *	once				the rest is for the first process of this CCP_FAKE_STATE only
  *	expect METHOD [NAME ...]	until METHOD comes; params.NAME is $NAME from now on, its id is $id
- *	default				answer it as usual (sets $turnId after turn/start)
+ *	default				answer it as usual (sets $turnId after turn/start); who asked and has
+ *					disconnected gets no answer, but it is done
  *	reply JSON | error CODE TEXT | overload
  *	notify JSON | request JSON	a whole message; $name stands for a captured value as JSON
  *	expect-answer			until the last `request` was answered; its result is $answer
  *	disconnect			close all connections, and go on
  *	finish [STATUS]			end every running turn: completed (default), failed, interrupted
+ *	say TEXT			a message of every running turn
  *	await FILE			until FILE exists: the test says when
  *	delay MS | garbage TEXT | long BYTES | stderr TEXT
  *	garble METHOD			the next notification of METHOD arrives as garbage
@@ -67,7 +70,8 @@ struct fake {
 	struct fake_wire *wire;
 	json_t *pending; /* requests of ours that nobody has answered: whoever resumes gets them again */
 	json_t *vars;    /* of the script */
-	json_t *message; /* what `expect` waited for */
+	json_t *message; /* what `expect` waited for, */
+	unsigned asker;  /* and who had sent it */
 	char *garble;    /* the notification that is to arrive as garbage, or NULL */
 	char *swallow;   /* the notification that is not to be sent, or NULL */
 };
@@ -85,6 +89,7 @@ bool fake_is_idle(struct fake *f);
 void fake_finish_turns(struct fake *f, const char *status);
 /* What the running turns wait for: waitingOnApproval, waitingOnUserInput, or "". */
 void fake_set_flag(struct fake *f, const char *flag);
+void fake_say_in_turns(struct fake *f, const char *text);
 int64_t fake_env(const char *name, int64_t def);
 
 /* fake_appserver.c. `params` is stolen. */
@@ -108,6 +113,9 @@ void fake_say(struct fake *f, const char *text, size_t len);
 void fake_send(struct fake *f, const json_t *message);
 /* to whom the message came from that was read last. */
 void fake_answer_send(struct fake *f, const json_t *message);
+/* Who that was; and an earlier one in its place, nobody when it has gone. */
+unsigned fake_asker(const struct fake *f);
+void fake_set_asker(struct fake *f, unsigned asker);
 void fake_subscribe(struct fake *f, const char *thread);
 /* False when it is initialised already. */
 bool fake_initialize(struct fake *f);

@@ -49,6 +49,7 @@ static bool is_expected(struct fake *f, json_t *message, void *data)
 		return false;
 	json_decref(f->message);
 	f->message = json_incref(message);
+	f->asker = fake_asker(f);
 	return true;
 }
 
@@ -89,6 +90,7 @@ static void do_default(struct fake *f, char *args)
 {
 	if (!f->message)
 		wrong("default", "nothing was expected before");
+	fake_set_asker(f, f->asker);
 	fake_default(f, f->message);
 }
 
@@ -137,6 +139,12 @@ static void do_request(struct fake *f, char *args)
 static void do_finish(struct fake *f, char *args)
 {
 	fake_finish_turns(f, *args ? args : "completed");
+	fake_serve(f, NULL, NULL, 1);
+}
+
+static void do_say(struct fake *f, char *args)
+{
+	fake_say_in_turns(f, args);
 	fake_serve(f, NULL, NULL, 1);
 }
 
@@ -226,27 +234,17 @@ static const struct {
 	const char *name;
 	void (*run)(struct fake *f, char *args);
 } commands[] = {
-	{ "expect", do_expect },
-	{ "expect-answer", do_expect_answer },
-	{ "default", do_default },
-	{ "reply", do_reply },
-	{ "error", do_error },
-	{ "overload", do_overload },
-	{ "notify", do_notify },
-	{ "request", do_request },
-	{ "finish", do_finish },
-	{ "delay", do_delay },
-	{ "garbage", do_garbage },
-	{ "long", do_long },
-	{ "stderr", do_stderr },
-	{ "term", do_term },
-	{ "hang", do_hang },
-	{ "die", do_die },
-	{ "await", do_await },
-	{ "garble", do_garble },
-	{ "swallow", do_swallow },
-	{ "flag", do_flag },
-	{ "disconnect", do_disconnect },
+	{ "expect", do_expect },   { "expect-answer", do_expect_answer },
+	{ "default", do_default }, { "reply", do_reply },
+	{ "error", do_error },     { "overload", do_overload },
+	{ "notify", do_notify },   { "request", do_request },
+	{ "finish", do_finish },   { "say", do_say },
+	{ "delay", do_delay },     { "garbage", do_garbage },
+	{ "long", do_long },       { "stderr", do_stderr },
+	{ "term", do_term },       { "hang", do_hang },
+	{ "die", do_die },         { "await", do_await },
+	{ "garble", do_garble },   { "disconnect", do_disconnect },
+	{ "swallow", do_swallow }, { "flag", do_flag },
 };
 
 static void run_line(struct fake *f, char *line)

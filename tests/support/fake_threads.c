@@ -267,6 +267,7 @@ static void add_user_message(struct fake *f, json_t *entry, json_t *turn, const 
 				 json_object_get(params, "input"));
 
 	json_array_append_new(json_object_get(turn, "items"), item);
+	fake_log("user-message", json_object_get(item, "clientId"));
 	notify_item(f, "item/started", "startedAtMs", entry, turn, item);
 	notify_item(f, "item/completed", "completedAtMs", entry, turn, item);
 }
@@ -473,6 +474,7 @@ static void end_turn(struct fake *f, json_t *entry, const char *status)
 				      json_object_get(turn, "id")));
 	}
 	save(f, entry);
+	fake_log("turn-ended", json_object_get(turn, "status"));
 	set_status(f, entry, json_pack("{s:s}", "type", "idle"));
 	fake_notify(f, "turn/completed",
 		    json_pack("{s:s, s:o}", "threadId", id_of(entry), "turn",
@@ -544,6 +546,22 @@ void fake_finish_turns(struct fake *f, const char *status)
 	json_object_foreach (f->threads, id, entry) {
 		if (active_turn(entry))
 			end_turn(f, entry, status);
+	}
+}
+
+void fake_say_in_turns(struct fake *f, const char *text)
+{
+	const char *id;
+	json_t *entry;
+
+	json_object_foreach (f->threads, id, entry) {
+		json_t *turn = active_turn(entry), *item = turn ? agent_message(turn, text) : NULL;
+
+		if (!turn)
+			continue;
+		json_object_set_new(item, "id", new_id());
+		json_array_append_new(json_object_get(turn, "items"), item);
+		notify_item(f, "item/completed", "completedAtMs", entry, turn, item);
 	}
 }
 

@@ -18,6 +18,7 @@
 #define CONNS_MAX 8
 
 struct fake_conn {
+	unsigned number;
 	int in, out;
 	bool initialized;
 	json_t *threads;            /* the subscriptions, as keys */
@@ -31,7 +32,8 @@ struct fake_wire {
 	int listener;
 	const char *name;
 	struct fake_conn *conns[CONNS_MAX];
-	struct fake_conn *asking; /* whose message is being handled */
+	struct fake_conn *asking; /* whose message is being handled; NULL: it has gone */
+	unsigned n_conns;         /* that there ever were */
 };
 
 static volatile sig_atomic_t told_to_end;
@@ -110,6 +112,7 @@ static void conn_add(struct fake_wire *wire, int in, int out, bool socket)
 	struct fake_conn *conn = calloc(1, sizeof(*conn));
 
 	*conn = (struct fake_conn){
+		.number = ++wire->n_conns,
 		.in = in,
 		.out = out,
 		.socket = socket,
@@ -247,7 +250,20 @@ bool fake_initialize(struct fake *f)
 
 bool fake_initialized(const struct fake *f)
 {
-	return f->wire->asking && f->wire->asking->initialized;
+	return !f->wire->asking || f->wire->asking->initialized;
+}
+
+unsigned fake_asker(const struct fake *f)
+{
+	return f->wire->asking ? f->wire->asking->number : 0;
+}
+
+void fake_set_asker(struct fake *f, unsigned asker)
+{
+	f->wire->asking = NULL;
+	for (int i = 0; i < CONNS_MAX; i++)
+		if (f->wire->conns[i] && f->wire->conns[i]->number == asker)
+			f->wire->asking = f->wire->conns[i];
 }
 
 void fake_disconnect(struct fake *f)

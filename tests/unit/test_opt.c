@@ -334,24 +334,7 @@ START_TEST(test_help_with_default_command)
 }
 END_TEST
 
-START_TEST(test_two_words)
-{
-	assert_run(&admin, "db check", 7, "bare 0\n");
-	assert_run(&admin, "db copy --force x", 42, "force=1 db=- lines=0 secret=0 [x]\n");
-	assert_wrong(&admin, "db check x",
-		     "admin: unexpected argument 'x' (see admin db check --help)\n");
-	assert_wrong(&admin, "db",
-		     "admin: 'db' is one of: db check, db copy "
-		     "(see admin --help)\n");
-	assert_wrong(&admin, "db chekc",
-		     "admin: 'db' is one of: db check, db copy "
-		     "(see admin --help)\n");
-	assert_wrong(&admin, "d", "admin: unknown command 'd' (see admin --help)\n");
-}
-END_TEST
-
 CCP_TEST_MAIN("opt", test_dispatch, test_options, test_options_end, test_parsing_starts_over,
 	      test_default_command, test_two_words, test_only_default_command, test_unknown_command,
 	      test_wrong_options, test_wrong_arguments, test_list_is_bounded, test_version,
-	      test_help_of_program, test_help_of_command, test_help_with_default_command,
-	      test_two_words)
+	      test_help_of_program, test_help_of_command, test_help_with_default_command)
