@@ -36,12 +36,11 @@ static const char *queued_reason(struct ccp_db *db, const struct ccp_op *op, int
 {
 	const char *reason = ccp_queued_reason_name(CCP_QUEUED_WORKER);
 	_cleanup_slots_ struct ccp_slots slots = { 0 };
+	bool known = view->worker_alive &&
+		     ccp_queue_slots(db, &view->limits, now, &slots, NULL) == 0;
 
-	if (ccp_queue_slots(db, &view->limits, now, &slots, NULL) == 0) {
-		slots.crowded = view->crowded;
-		(void)ccp_queue_reason(db, &view->limits, &slots, op, now, view->worker_alive,
-				       &reason, NULL);
-	}
+	slots.crowded = view->crowded;
+	(void)ccp_queue_reason(db, &view->limits, known ? &slots : NULL, op, now, &reason, NULL);
 	return reason;
 }
 

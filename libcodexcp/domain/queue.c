@@ -172,14 +172,14 @@ int ccp_queue_next(struct ccp_db *db, const struct ccp_limits *limits,
 
 int ccp_queue_reason(struct ccp_db *db, const struct ccp_limits *limits,
 		     const struct ccp_slots *slots, const struct ccp_op *op, int64_t now,
-		     bool worker_alive, const char **ret_reason, struct codexcp_error *err)
+		     const char **ret_reason, struct codexcp_error *err)
 {
 	_cleanup_slot_ struct ccp_slot slot = { 0 };
 	enum ccp_queued_reason why = CCP_QUEUED_WORKER;
 	int r;
 
 	*ret_reason = op->queued_reason ? op->queued_reason : ccp_queued_reason_name(why);
-	if (!worker_alive || op->not_before > now)
+	if (!slots || op->not_before > now)
 		return 0;
 	r = ccp_slot_of(db, op, &slot, err);
 	if (r == 0 && !ccp_slots_admit(slots, limits, &slot, &why))

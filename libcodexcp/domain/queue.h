@@ -22,9 +22,10 @@ int ccp_queue_next(struct ccp_db *db, const struct ccp_limits *limits,
 		   const struct ccp_slots *slots, int64_t now, char ret_id[static CCP_ID_SIZE],
 		   struct codexcp_error *err);
 /*
- * Why a queued operation waits, as clients are told: what its row says while it waits for a point
- * in time, else what is taken, else nothing but its turn. `worker_alive` false: for that.
+ * Why a queued operation waits, as clients are told: for what its row says, while that is a point
+ * in time, else for what is taken, else for its turn. Without a worker (`slots` NULL) only its row
+ * says something.
  */
 int ccp_queue_reason(struct ccp_db *db, const struct ccp_limits *limits,
 		     const struct ccp_slots *slots, const struct ccp_op *op, int64_t now,
-		     bool worker_alive, const char **ret_reason, struct codexcp_error *err);
+		     const char **ret_reason, struct codexcp_error *err);

@@ -255,7 +255,7 @@ static const struct ccp_field worker_row_table[] = {
 	STRING("bootId"), INT("startTime"), INT("epoch"), STRING("version"), TIME("startedAt"),
 	TIME("lastHeartbeatAt"), INT("stalenessSeconds"), TIME("stoppedAt"), STRING("lastError"),
 	INT("activeOperationCount"), INT("activeTurnCount"), STRING("hostname"), STRING("unit"),
-	STRING("cgroup"), STRING("logPath"), BOOL("stay"),
+	STRING("cgroup"), STRING("logPath"), BOOL("stay"), BOOL("backpressure"),
 	CCP_OUT("environmentVariables", CCP_TYPE_STRINGS), OPEN("configuration"), END
 };
 #define COMMAND \

@@ -116,10 +116,11 @@ static const char *process_word(const struct ccp_worker_row *row)
 /* What was written into the row, as far as this part of it is shown. */
 static void set_details(json_t **o, const struct ccp_worker_row *row, enum ccp_worker_parts parts)
 {
-	static const char *const shown[] = { "hostname",     "unit", "cgroup",
-					     "logPath",      "stay", "environmentVariables",
-					     "configuration" };
-	size_t n = parts == CCP_WORKER_WHOLE ? CCP_ARRAY_SIZE(shown) : 1;
+	static const char *const shown[] = {
+		"hostname", CCP_WORKER_CROWDED,     "unit",         "cgroup", "logPath",
+		"stay",     "environmentVariables", "configuration"
+	};
+	size_t n = parts == CCP_WORKER_WHOLE ? CCP_ARRAY_SIZE(shown) : 2;
 	json_auto_t *details = ccp_worker_read_details(row);
 
 	for (size_t i = 0; i < n; i++)

@@ -82,7 +82,7 @@
 	INT(started_at)                                                                            \
 	INT(completed_at)
 
-/* What decides who is next: read of each that may be. */
+/* What decides who may run beside whom: all that is read of those that run or may be next. */
 #define CCP_OP_QUEUE_COLUMNS(TEXT, INT)                                                            \
 	TEXT(id)                                                                                   \
 	TEXT(agent_id)                                                                             \
@@ -93,7 +93,9 @@
 	TEXT(effective_sandbox)                                                                    \
 	TEXT(resource_keys)                                                                        \
 	INT(priority)                                                                              \
-	INT(created_at)
+	INT(created_at)                                                                            \
+	TEXT(phase)                                                                                \
+	INT(active)
 
 #define CCP_TURN_COLUMNS(TEXT, INT)                                                                \
 	TEXT(thread_id)                                                                            \

@@ -246,6 +246,21 @@ int ccp_op_with_prompt(struct ccp_db *db, int64_t seq, ccp_prompt_fn fn, void *d
 #define N_QUEUE     ((int)CCP_ARRAY_SIZE(queue_columns))
 #define LANE_COLUMN N_QUEUE
 
+int ccp_op_each_running(struct ccp_db *db, ccp_op_fn fn, void *data, struct codexcp_error *err)
+{
+	_cleanup_stmt_ struct ccp_stmt stmt = { 0 };
+	int r = ccp_stmt_open(db, CCP_SQL_OPERATION_RUNNING, &stmt, err);
+
+	while (r >= 0 && (r = ccp_stmt_step(&stmt, err)) == 1) {
+		_cleanup_op_ struct ccp_op op = { 0 };
+
+		r = ccp_row_read(&stmt, 0, queue_columns, N_QUEUE, &op, err);
+		if (r == 0 && fn(&op, data) != 0)
+			return 0;
+	}
+	return r;
+}
+
 /* The rows behind `lane` until fn has enough of one: 1 and its lane, or 0 when none are left. */
 static int walk_lane(struct ccp_db *db, int64_t now, char **lane, ccp_queued_fn fn, void *data,
 		     struct codexcp_error *err)

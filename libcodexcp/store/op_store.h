@@ -51,6 +51,8 @@ int ccp_op_update(struct ccp_db *db, struct ccp_op *op, struct codexcp_error *er
 /* Lists: call fn for each row until it returns non-zero. The row is borrowed for the call. */
 typedef int (*ccp_op_fn)(const struct ccp_op *op, void *data);
 int ccp_op_each_active(struct ccp_db *db, ccp_op_fn fn, void *data, struct codexcp_error *err);
+/* The same, with CCP_OP_QUEUE_COLUMNS only. */
+int ccp_op_each_running(struct ccp_db *db, ccp_op_fn fn, void *data, struct codexcp_error *err);
 
 /* Active guarding operations of this scope with this prompt, oldest first. */
 int ccp_op_each_same_prompt(struct ccp_db *db, const char *scope, const char *hash, ccp_op_fn fn,

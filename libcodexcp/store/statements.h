@@ -63,6 +63,9 @@
 	  CCP_OP_SELECT "WHERE thread_id = ?1 AND (?2 IS NULL OR turn_id = ?2) "                   \
 			"ORDER BY active DESC, seq DESC LIMIT 1")                                  \
 	X(OPERATION_ACTIVE, CCP_OP_SELECT "WHERE active = 1 AND phase <> 'queued' ORDER BY seq")   \
+	X(OPERATION_RUNNING,                                                                       \
+	  "SELECT " CCP_NAMES(CCP_OP_QUEUE_COLUMNS) "0 FROM operations "                           \
+	  "WHERE active = 1 AND phase <> 'queued' ORDER BY seq")                                   \
 	X(OPERATION_PROMPT,                                                                        \
 	  CCP_OP_SELECT "WHERE active = 1 AND prompt_scope = ? AND prompt_hash = ? "               \
 			"AND prompt_guards = 1 ORDER BY seq")                                      \

@@ -6,7 +6,9 @@
 #include <fcntl.h>
 #include <signal.h>
 #include <sys/file.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/un.h>
 #include <sys/vfs.h>
 #include <sys/wait.h>
 #include <vfs_shim.h>
@@ -280,6 +282,21 @@ static void make_older(const struct engine_env *e)
 	free(text);
 }
 
+/* It has a doorbell, and answers nobody. */
+static void listen_at(const struct engine_env *e)
+{
+	struct sockaddr_un address = { .sun_family = AF_UNIX };
+	_cleanup_free_ char *run = env_path(e, "state/run");
+	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+
+	if (mkdir(run, 0700) < 0)
+		_exit(2);
+	snprintf(address.sun_path, sizeof(address.sun_path), "%s/doorbell.sock", run);
+	if (fd < 0 || bind(fd, (struct sockaddr *)&address, sizeof(address)) < 0 ||
+	    listen(fd, 8) < 0)
+		_exit(3);
+}
+
 /* A process that holds the worker lock and ends at SIGTERM, as every version does. */
 static pid_t older_worker(const struct engine_env *e)
 {
@@ -297,6 +314,7 @@ static pid_t older_worker(const struct engine_env *e)
 
 		/* The test's frame has a handler that ends the test. */
 		signal(SIGTERM, SIG_DFL);
+		listen_at(e);
 		if (fd < 0 || flock(fd, LOCK_EX | LOCK_NB) < 0 || write(ready[1], "x", 1) != 1)
 			_exit(1);
 		for (;;)

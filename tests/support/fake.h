@@ -87,9 +87,9 @@ json_t *fake_answer(struct fake *f, const char *method, const json_t *params,
 int64_t fake_run_turns(struct fake *f);
 bool fake_is_idle(struct fake *f);
 void fake_finish_turns(struct fake *f, const char *status);
+void fake_say_in_turns(struct fake *f, const char *text);
 /* What the running turns wait for: waitingOnApproval, waitingOnUserInput, or "". */
 void fake_set_flag(struct fake *f, const char *flag);
-void fake_say_in_turns(struct fake *f, const char *text);
 int64_t fake_env(const char *name, int64_t def);
 
 /* fake_appserver.c. `params` is stolen. */
