@@ -130,6 +130,14 @@ enum ccp_codex_problem {
 	CCP_PROBLEM_LOGIN,     /* Codex needs a login */
 };
 enum ccp_codex_problem ccp_codex_problem(const struct codexcp_error *err);
+/* One word for it, of the kind that Codex uses for turns: "threadNotFound". */
+const char *ccp_codex_problem_class(enum ccp_codex_problem problem);
+/* The pattern that decides, or -1: so a test can see to it that each was heard. */
+int ccp_codex_pattern(const char *message);
+size_t ccp_codex_patterns(void);
+
+/* What to do when Codex has no login, or a provider no valid key. */
+#define CCP_CODEX_LOG_IN "log in with `codex login`, or set right the key of the model provider"
 /* The error as callers see it: `answer` with its message and details under the code that says what
  * it means (BUSY, THREAD_NOT_FOUND, TURN_NOT_FOUND, LOGIN_REQUIRED, ...). ccp_codex_problem() of it
  * stays the same. */

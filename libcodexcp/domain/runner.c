@@ -8,6 +8,7 @@
 #include "base/log.h"
 #include "base/str.h"
 #include "domain/runner_internal.h"
+#include "domain/slots.h"
 #include "domain/turn_id.h"
 
 /* Streaming progress reaches the disk at most this late. */
@@ -181,6 +182,8 @@ static void carry_out(struct ccp_live *live, unsigned effects)
 		ccp_send_turn(live);
 	if (effects & CCP_EFFECT_SEND_INTERRUPT)
 		ccp_send_interrupt(live, NULL, NULL);
+	if (effects & CCP_EFFECT_LET_GO)
+		ccp_quota_over(live->runner);
 	if (effects & CCP_EFFECT_LOOK_UP) {
 		ccp_runner_start_app_server(live->runner);
 		if (effects & CCP_EFFECT_WAIT_SHORT)
@@ -309,6 +312,8 @@ static void take_outcome(struct apply_job *job)
 		ccp_turn_known(live);
 		return;
 	}
+	if (job->outcome.effects & CCP_EFFECT_READ_LIMITS)
+		ccp_quota_read(live);
 	end_live(live);
 }
 
@@ -476,7 +481,7 @@ static int adopt_one(const struct ccp_op *op, void *data)
 {
 	json_t *ids = data;
 
-	return ccp_streq(op->phase, "queued") ? 0 : json_array_append_new(ids, json_string(op->id));
+	return ccp_op_holds_slot(op) ? json_array_append_new(ids, json_string(op->id)) : 0;
 }
 
 static int adopted_tx(struct ccp_db *db, void *data, struct codexcp_error *err)

@@ -6,6 +6,7 @@
  */
 #include "base/json.h"
 #include "base/str.h"
+#include "domain/continuation.h"
 #include "domain/runner_internal.h"
 #include "domain/turn_id.h"
 
@@ -43,13 +44,15 @@ static bool find_turn(const struct ccp_live *live, json_t *turns, struct ccp_tur
 	const struct ccp_codex_version *version = &ccp_appserver_info(live->runner->as)->version;
 	bool marked = ccp_codex_has(version, CCP_CODEX_CLIENT_MESSAGE_ID);
 	bool unique = ccp_codex_has(version, CCP_CODEX_UNIQUE_TURN_IDS);
+	char mark[CCP_OP_MARK_SIZE];
 	json_t *value;
 	size_t i;
 
+	ccp_op_mark(&live->op, mark);
 	json_array_foreach (turns, i, value) {
 		if (ccp_turn_parse(value, ret_turn) < 0)
 			continue;
-		if (ccp_turn_has_client_id(ret_turn, live->op.id) ||
+		if (ccp_turn_has_client_id(ret_turn, mark) ||
 		    (unique && ccp_turn_id_is(live->op.turn_id, ret_turn->id)) ||
 		    (!marked && (int64_t)i == live->op.baseline_count))
 			return true;
@@ -130,9 +133,10 @@ static void found(struct ccp_live *live, const struct ccp_turn *turn, json_t *ke
 {
 	const struct ccp_appserver_info *info = ccp_appserver_info(live->runner->as);
 	bool in_progress = ccp_streq(turn->status, "inProgress");
-	char kept[CCP_TURN_ID_SIZE];
+	char kept[CCP_TURN_ID_SIZE], mark[CCP_OP_MARK_SIZE];
 	const struct ccp_op_change change = {
-		.turn_id = ccp_turn_id_keep(&info->version, turn->id, live->op.id, kept),
+		.turn_id = ccp_turn_id_keep(&info->version, turn->id, ccp_op_mark(&live->op, mark),
+					    kept),
 		.instance = info->instance,
 	};
 

@@ -338,6 +338,35 @@ int ccp_op_next_due(struct ccp_db *db, int64_t now, int64_t *ret_at, struct code
 	return 0;
 }
 
+int ccp_op_quota(struct ccp_db *db, struct ccp_op_quota *ret_quota, struct codexcp_error *err)
+{
+	_cleanup_stmt_ struct ccp_stmt stmt = { 0 };
+	int r = ccp_stmt_open(db, CCP_SQL_OPERATION_QUOTA, &stmt, err);
+
+	if (r == 0)
+		r = ccp_stmt_step(&stmt, err);
+	if (r < 0)
+		return r;
+	*ret_quota = (struct ccp_op_quota){
+		.waiting = ccp_column_int(&stmt, 0),
+		.trying = ccp_column_int(&stmt, 1),
+		.until = ccp_column_int(&stmt, 2),
+	};
+	return 0;
+}
+
+int ccp_op_each_waiting_for_quota(struct ccp_db *db, ccp_op_id_fn fn, void *data,
+				  struct codexcp_error *err)
+{
+	_cleanup_stmt_ struct ccp_stmt stmt = { 0 };
+	int r = ccp_stmt_open(db, CCP_SQL_OPERATION_WAITING_FOR_QUOTA, &stmt, err);
+
+	while (r >= 0 && (r = ccp_stmt_step(&stmt, err)) == 1)
+		if (fn(ccp_column_text(&stmt, 0), data) != 0)
+			return 0;
+	return r;
+}
+
 int ccp_op_count(struct ccp_db *db, struct ccp_op_counts *ret_counts, struct codexcp_error *err)
 {
 	_cleanup_stmt_ struct ccp_stmt stmt = { 0 };

@@ -94,9 +94,17 @@
 	X(OPERATION_NEXT_DUE,                                                                      \
 	  "SELECT min(not_before) FROM operations INDEXED BY op_due WHERE active = 1 AND phase = 'queued' "          \
 	  "AND not_before > ?")                                                                    \
+	X(OPERATION_QUOTA,                                                                         \
+	  "SELECT count(*) FILTER (WHERE phase = 'waiting_for_quota'), "                           \
+	  "count(*) FILTER (WHERE phase <> 'waiting_for_quota'), "                                 \
+	  "max(not_before) FILTER (WHERE phase = 'waiting_for_quota') "                            \
+	  "FROM operations INDEXED BY op_quota WHERE active = 1 AND quota_held = 1")               \
+	X(OPERATION_WAITING_FOR_QUOTA,                                                             \
+	  "SELECT id FROM operations INDEXED BY op_quota WHERE active = 1 AND quota_held = 1 "     \
+	  "AND phase = 'waiting_for_quota' ORDER BY " CCP_QUEUE_RANK ", seq")                      \
 	X(OPERATION_COUNT,                                                                         \
-	  "SELECT count(*), count(*) FILTER (WHERE phase = 'queued'), "                            \
-	  "count(*) FILTER (WHERE status LIKE 'waiting\\_%' ESCAPE '\\') "                         \
+	  "SELECT count(*), count(*) FILTER (WHERE phase IN ('queued', 'waiting_for_quota')), "    \
+	  "count(*) FILTER (WHERE phase IN ('waiting_for_approval', 'waiting_for_user_input')) "   \
 	  "FROM operations WHERE active = 1")                                                      \
 	X(OPERATION_STANDINGS,                                                                     \
 	  "SELECT min(id), phase, status, active, count(*) FROM operations "                       \

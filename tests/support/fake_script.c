@@ -148,6 +148,15 @@ static void do_say(struct fake *f, char *args)
 	fake_serve(f, NULL, NULL, 1);
 }
 
+static void do_fail(struct fake *f, char *args)
+{
+	f->failure = expand(f, args);
+	fake_finish_turns(f, "failed");
+	fake_serve(f, NULL, NULL, 1);
+	json_decref(f->failure);
+	f->failure = NULL;
+}
+
 static void do_delay(struct fake *f, char *args)
 {
 	fake_serve(f, NULL, NULL, fake_now() + atoi(args));
@@ -244,6 +253,7 @@ static const struct {
 	{ "request", do_request },
 	{ "finish", do_finish },
 	{ "say", do_say },
+	{ "fail", do_fail },
 	{ "delay", do_delay },
 	{ "garbage", do_garbage },
 	{ "long", do_long },
