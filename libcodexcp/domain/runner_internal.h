@@ -125,6 +125,8 @@ void ccp_send_thread(struct ccp_live *live);
 void ccp_send_turn(struct ccp_live *live);
 void ccp_send_interrupt(struct ccp_live *live, ccp_interrupt_fn fn, void *fn_data);
 void ccp_send_unsubscribe(struct ccp_runner *runner, const char *thread_id);
+/* thread/resume for the operation's thread, with its whole history. */
+json_t *ccp_send_resume_params(struct ccp_live *live);
 /* Start a request for a live operation; fn gets the ccp_send as data and must ccp_send_done()
  * it. */
 int ccp_send_start(struct ccp_live *live, const char *method, json_t *params, int64_t timeout_ms,
