@@ -46,6 +46,12 @@ static const struct ccp_opt smoke_options[] = {
 	END
 };
 
+static const struct ccp_opt worker_enable_options[] = {
+	PLACES,
+	OPTION("no-start", NULL, FLAG, no_start, "write the unit, and say how it is started"), TEXT,
+	END
+};
+static const struct ccp_opt worker_options[] = { PLACES, TEXT, END };
 static const struct ccp_opt db_options[] = { PLACES, TEXT, END };
 static const struct ccp_opt db_prune_options[] = {
 	OPTION("older-than", "AGE", STRING, older_than,
@@ -69,6 +75,12 @@ static const struct ccp_cmd commands[] = {
 	COMMAND("print-config", "print or write the block for a client", print_config_options,
 		admin_print_config),
 	COMMAND("smoke", "drive the server as a client does", smoke_options, admin_smoke),
+	COMMAND("worker enable", "run the worker as a user unit of systemd", worker_enable_options,
+		admin_worker_enable),
+	COMMAND("worker disable", "stop that unit and remove it", worker_options,
+		admin_worker_disable),
+	COMMAND("worker status", "show the unit and the worker", worker_options,
+		admin_worker_status),
 	COMMAND("db check", "examine the state database", db_options, admin_db_check),
 	{ "db backup", "FILE", "copy the state database, while it is in use", db_options,
 	  sizeof(struct admin_options), admin_db_backup, 1 },

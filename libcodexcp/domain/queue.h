@@ -8,6 +8,8 @@
  * who name no agent take turns as one, so that naming one is never a disadvantage. An agent's own
  * operations go by priority with ageing, then by age. Of these the first that the slots admit is
  * taken: what has to wait for its slot holds up only what wants the same lock.
+ *
+ * While the account's usage limit holds, nobody is next but one of those that it has stopped.
  */
 #pragma once
 

@@ -9,6 +9,7 @@
 #include "base/log.h"
 #include "base/str.h"
 #include "domain/runner_internal.h"
+#include "domain/slots.h"
 #include "domain/turn_id.h"
 
 /* Streaming progress reaches the disk at most this late. */
@@ -283,13 +284,12 @@ static void take_outcome(struct apply_job *job)
 		return;
 	if (job->outcome.to != CCP_STEP_IS_LOOKING_UP)
 		live->looks = 0;
-	if (runs) {
-		if (job->outcome.changed)
-			ccp_carry_out(live, job->outcome.effects);
+	if (job->outcome.changed)
+		ccp_carry_out(live, job->outcome.effects);
+	if (runs)
 		ccp_turn_known(live);
-		return;
-	}
-	end_live(live);
+	else
+		end_live(live);
 }
 
 static void apply_done(const struct codexcp_error *err, void *data)
@@ -457,7 +457,7 @@ static int adopt_one(const struct ccp_op *op, void *data)
 {
 	json_t *ids = data;
 
-	return ccp_streq(op->phase, "queued") ? 0 : json_array_append_new(ids, json_string(op->id));
+	return ccp_op_holds_slot(op) ? json_array_append_new(ids, json_string(op->id)) : 0;
 }
 
 static int adopted_tx(struct ccp_db *db, void *data, struct codexcp_error *err)

@@ -36,13 +36,25 @@ static void look_up(struct ccp_live *live, unsigned effects)
 		ccp_look_up(live);
 }
 
+static void read_limits(struct ccp_live *live, unsigned effects)
+{
+	ccp_quota_read(live);
+}
+
+static void let_go(struct ccp_live *live, unsigned effects)
+{
+	ccp_quota_over(live->runner);
+}
+
 /* X(EFFECT, function): those that do something; the others are a part of the row. */
 #define ACTIONS(X)                                                                                 \
 	X(START_APP_SERVER, start_app_server)                                                      \
 	X(SEND_THREAD, send_thread)                                                                \
 	X(SEND_TURN, send_turn)                                                                    \
 	X(SEND_INTERRUPT, send_interrupt)                                                          \
-	X(LOOK_UP, look_up)
+	X(LOOK_UP, look_up)                                                                        \
+	X(READ_LIMITS, read_limits)                                                                \
+	X(LET_GO, let_go)
 
 #define X(effect, fn)           | CCP_EFFECT_##effect
 #define EACH(effect, bit, name) | CCP_EFFECT_##effect

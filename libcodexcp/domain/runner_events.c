@@ -87,7 +87,9 @@ void ccp_turn_ended(struct ccp_live *live, const char *turn_id, const char *stat
 	_cleanup_error_ struct codexcp_error error = { 0 };
 	struct ccp_op_change change = {
 		.turn_id = live->op.turn_id ? NULL : turn_id,
-		.instance = ccp_appserver_info(live->runner->as)->instance
+		.instance = ccp_appserver_info(live->runner->as)->instance,
+		.codex_lives = ccp_instance_fate(live->runner, live->op.instance) ==
+			       CCP_INSTANCE_PRESENT,
 	};
 	enum ccp_op_event event = end_event(status);
 	_cleanup_free_ char *terminals = NULL;
@@ -101,6 +103,11 @@ void ccp_turn_ended(struct ccp_live *live, const char *turn_id, const char *stat
 		change.error_class = ccp_codex_turn_error(codex_error, &error);
 	if (error.code)
 		change.error = &error;
+	if (ccp_codex_is_usage_limit(change.error_class)) {
+		event = CCP_OP_QUOTA_EXCEEDED;
+		change.quota_resets_at = live->runner->limit.resets_at;
+		change.quota_window = live->runner->limit.window;
+	}
 	ccp_runner_apply(live->runner, live->op.id, event, &change, keep);
 }
 
@@ -121,6 +128,7 @@ void ccp_turn_known(struct ccp_live *live)
 	json_auto_t *params = TAKE_PTR(live->early_end);
 	struct ccp_event event;
 
+	ccp_quota_known(live);
 	if (!params || !live->op.turn_id)
 		return;
 	ccp_event_parse("turn/completed", params, &event);
@@ -143,6 +151,7 @@ static void on_notification(const char *method, json_t *params, void *data)
 	struct ccp_event event;
 	struct ccp_live *live;
 
+	ccp_quota_notification(runner, method, params);
 	ccp_event_parse(method, params, &event);
 	live = event.thread_id ? ccp_live_by_thread(runner, event.thread_id) : NULL;
 	if (!live)
@@ -162,6 +171,7 @@ static void on_notification(const char *method, json_t *params, void *data)
 	}
 	if (ccp_track_event(live->track, &event, ccp_runner_now(runner), NULL) < 0)
 		ccp_log(CCP_LOG_ERROR, "progress was lost", "operation", live->op.id, NULL);
+	ccp_quota_event(live, &event);
 	if (event.kind == CCP_EVENT_TURN_COMPLETED && event.turn_id)
 		turn_completed(live, &event);
 	else if (ccp_track_dirty(live->track))
@@ -210,8 +220,10 @@ static void each_live(struct ccp_runner *runner,
 
 static void app_server_ready(struct ccp_live *live, const struct codexcp_error *why)
 {
-	if (ccp_streq(live->op.phase, "claimed"))
+	if (ccp_streq(live->op.phase, "claimed")) {
 		ccp_runner_apply(live->runner, live->op.id, CCP_OP_APP_SERVER_READY, NULL, NULL);
+		return;
+	}
 	if (!ccp_streq(live->op.phase, "looking_up"))
 		return;
 	/* What was seen on an earlier connection says nothing about what that one brought. */

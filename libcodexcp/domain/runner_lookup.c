@@ -6,18 +6,21 @@
  */
 #include "base/json.h"
 #include "base/str.h"
+#include "domain/continuation.h"
 #include "domain/runner_internal.h"
 #include "domain/turn_id.h"
 
 #define AGAIN_MS     1000
 #define ELSEWHERE_MS 5000
-/* An orphaned app-server ends by itself when its stdin closes (30 ms measured); then it is
- * ended. */
+/* An orphaned app-server ends by itself when its stdin closes (30 ms measured; 0.98 goes on to the
+ * end of its turns); then it is ended. */
 #define LINGER_MS    100
 #define LINGER_LOOKS 50
 /* Looks at a live process before absence is believed, and while a turn without our mark runs. */
 #define ABSENT_LOOKS 2
 #define ACTIVE_LOOKS 6
+/* Looks at a live process before a turn that it calls cut is believed to be. */
+#define CUT_LOOKS 3
 /* Looks at the process that was asked and never answered: it may still do what it was asked. */
 #define UNANSWERED_LOOKS 60
 /* Looks that fail for a reason that we do not know. */
@@ -43,13 +46,15 @@ static bool find_turn(const struct ccp_live *live, json_t *turns, struct ccp_tur
 	const struct ccp_codex_version *version = &ccp_appserver_info(live->runner->as)->version;
 	bool marked = ccp_codex_has(version, CCP_CODEX_CLIENT_MESSAGE_ID);
 	bool unique = ccp_codex_has(version, CCP_CODEX_UNIQUE_TURN_IDS);
+	char mark[CCP_OP_MARK_SIZE];
 	json_t *value;
 	size_t i;
 
+	ccp_op_mark(&live->op, mark);
 	json_array_foreach (turns, i, value) {
 		if (ccp_turn_parse(value, ret_turn) < 0)
 			continue;
-		if (ccp_turn_has_client_id(ret_turn, live->op.id) ||
+		if (ccp_turn_has_client_id(ret_turn, mark) ||
 		    (unique && ccp_turn_id_is(live->op.turn_id, ret_turn->id)) ||
 		    (!marked && (int64_t)i == live->op.baseline_count))
 			return true;
@@ -115,7 +120,6 @@ static void absent(struct ccp_live *live, enum ccp_instance_fate fate, bool thre
 			 &change, NULL);
 }
 
-/* Old versions call every turn of a thread's history completed. */
 static void outcome_not_told(struct ccp_live *live)
 {
 	_cleanup_error_ struct codexcp_error err = { 0 };
@@ -126,34 +130,35 @@ static void outcome_not_told(struct ccp_live *live)
 	ccp_runner_apply(live->runner, live->op.id, CCP_OP_REFUSED, &change, NULL);
 }
 
-/* At the end of a turn its own process calls it interrupted for a moment, before it is completed (6
- * of 40, measured): a living process has to say it twice. */
-static bool is_cut_at_first_sight(struct ccp_live *live, const struct ccp_turn *turn)
+/* While a turn begins or ends its history says for a moment that it was cut, though the process
+ * that runs it lives, and nobody asked for that. */
+static bool may_not_be_cut(struct ccp_live *live, const struct ccp_turn *turn)
 {
-	bool cut = ccp_streq(turn->status, "interrupted") &&
-		   ccp_instance_fate(live->runner, live->op.instance) == CCP_INSTANCE_PRESENT;
-	bool first = cut && !live->seen_cut;
-
-	live->seen_cut = cut;
-	return first;
+	return ccp_streq(turn->status, "interrupted") && !live->op.interrupt_at &&
+	       is_alive(ccp_instance_fate(live->runner, live->op.instance)) &&
+	       ++live->looks < CUT_LOOKS;
 }
 
-static void found(struct ccp_live *live, const struct ccp_turn *turn, json_t *keep)
+static void found(struct ccp_live *live, const struct ccp_turn *turn,
+		  const struct ccp_thread_answer *thread, json_t *keep)
 {
 	const struct ccp_appserver_info *info = ccp_appserver_info(live->runner->as);
+	const char *outcome = ccp_turn_outcome(&info->version, turn, thread,
+					       ccp_streq(live->op.instance, info->instance));
 	bool in_progress = ccp_streq(turn->status, "inProgress");
-	char kept[CCP_TURN_ID_SIZE];
+	char kept[CCP_TURN_ID_SIZE], mark[CCP_OP_MARK_SIZE];
 	const struct ccp_op_change change = {
-		.turn_id = ccp_turn_id_keep(&info->version, turn->id, live->op.id, kept),
+		.turn_id = ccp_turn_id_keep(&info->version, turn->id, ccp_op_mark(&live->op, mark),
+					    kept),
 		.instance = info->instance,
 	};
 
-	if (!in_progress && !ccp_codex_has(&info->version, CCP_CODEX_TURN_OUTCOMES)) {
-		outcome_not_told(live);
+	if (may_not_be_cut(live, turn)) {
+		ccp_look_up_later(live, 0);
 		return;
 	}
-	if (is_cut_at_first_sight(live, turn)) {
-		ccp_look_up_later(live, 0);
+	if (!outcome) {
+		outcome_not_told(live);
 		return;
 	}
 	/* What it said while nobody listened is in the history. */
@@ -161,7 +166,7 @@ static void found(struct ccp_live *live, const struct ccp_turn *turn, json_t *ke
 				 ccp_runner_now(live->runner), NULL);
 	(void)ccp_track_turn(live->track, turn, ccp_runner_now(live->runner), NULL);
 	if (!in_progress)
-		ccp_turn_ended(live, change.turn_id, turn->status, turn->error, keep);
+		ccp_turn_ended(live, change.turn_id, outcome, turn->error, keep);
 	else if (is_lost(live))
 		ccp_runner_apply(live->runner, live->op.id, CCP_OP_TURN_STARTED, &change, keep);
 }
@@ -228,7 +233,7 @@ static void look_at(struct ccp_live *live, json_t *result)
 	if (ccp_thread_answer_parse(result, &answer, NULL) < 0)
 		ccp_look_up_later(live, 0);
 	else if (find_turn(live, answer.turns, &turn))
-		found(live, &turn, result);
+		found(live, &turn, &answer, result);
 	else if (answer.active && ++live->looks < ACTIVE_LOOKS)
 		ccp_look_up_later(live, 0);
 	else
@@ -246,7 +251,7 @@ static void check(struct ccp_live *live, json_t *result, const struct codexcp_er
 		return;
 	if (!err && ccp_thread_answer_parse(result, &answer, NULL) == 0 &&
 	    find_turn(live, answer.turns, &turn))
-		found(live, &turn, result);
+		found(live, &turn, &answer, result);
 	else if (++live->looks < REFUSED_LOOKS)
 		ccp_look_up_later(live, 0);
 	/* else it is looked at again when it has been quiet for long: runner_watch.c */
@@ -287,10 +292,8 @@ void ccp_look_up(struct ccp_live *live)
 		ccp_look_up_later(live, LINGER_MS);
 		return;
 	}
-	if (ccp_send_start(live, "thread/resume",
-			   ccp_thread_resume_params(&ccp_appserver_info(runner->as)->version,
-						    live->op.thread_id, true),
-			   RESUME_TIMEOUT_MS, on_resumed, NULL, &err) < 0 &&
+	if (ccp_send_start(live, "thread/resume", ccp_send_resume_params(live), RESUME_TIMEOUT_MS,
+			   on_resumed, NULL, &err) < 0 &&
 	    is_lost(live))
 		look_failed(live, &err);
 }

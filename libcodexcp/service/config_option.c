@@ -90,7 +90,8 @@ const struct ccp_option ccp_options[] = {
 	OPTION(ENUM, execution_mode, .key = "execution_mode", .env = { "CODEX_MCP_EXECUTION_MODE" },
 	       .def = "auto", .choices = modes,
 	       .doc = "who runs operations: `auto` starts a worker process when there is work, "
-		      "`inline` runs them in the server itself, `client` leaves them to others"),
+		      "`inline` runs them in the server itself, `client` leaves them to others, "
+		      "and so do `worker` and `observe`, which are for the worker's process"),
 	OPTION(ENUM, app_server_transport, .key = "app_server_transport",
 	       .env = { "CODEX_MCP_APP_SERVER_TRANSPORT" }, .def = "auto",
 	       .choices = ccp_appserver_transports,

@@ -66,6 +66,7 @@ static const struct ccp_field slot_table[] = {
 	STRING("threadId"), TIME("claimedAt"), INT("epoch"),
 	CCP_OUT("lockKeys", CCP_TYPE_STRINGS), END
 };
+static const struct ccp_field quota_table[] = { TIME("resetsAt"), INT("windowMinutes"), END };
 static const struct ccp_field lock_table[] = {
 	NEED("lockKey", CCP_TYPE_STRING), NEED("lockMode", CCP_TYPE_STRING),
 	STRING("operationId"), STRING("threadId"), STRING("projectId"), TIME("createdAt"), END
@@ -109,7 +110,10 @@ static const struct ccp_field terminals_table[] = {
 	STRING("status"), STRING("phase"), STRING("reason"), STRING("projectId"),                  \
 	STRING("threadId"), STRING("turnId"), TIME("createdAt"), TIME("startedAt"),                \
 	TIME("updatedAt"), TIME("completedAt"), TIME("interruptRequestedAt"), INT("attemptCount"), \
-	STRING("queuedReason"), TIME("nextAttemptAt"), OBJECT("requested", policy_table),          \
+	STRING("queuedReason"), TIME("nextAttemptAt"), OBJECT("quota", quota_table),               \
+	INT("quotaWaits"), INT("continuations"), INT("maxContinuations"),                          \
+	STRING("continuedTurnId"), STRING("onInterruption"), STRING("advice"),                     \
+	OBJECT("requested", policy_table),                                                         \
 	OBJECT("effective", policy_table), OBJECT("error", failure_table),                         \
 	OBJECT("workerState", worker_state_table), LIST("latestMessages", message_table),          \
 	LIST("progressEvents", progress_table), INT("progressEventCount"),                         \
@@ -180,7 +184,7 @@ static const struct ccp_field active_table[] = {
 };
 static const struct ccp_field work_table[] = {
 	INT("activeOperationCount"), INT("queuedOperationCount"), INT("runningOperationCount"),
-	INT("waitingOperationCount"), LIST("operations", active_table), END
+	INT("waitingOperationCount"), TIME("accountHeldUntil"), LIST("operations", active_table), END
 };
 static const struct ccp_field paths_table[] = {
 	STRING("stateDb"), STRING("codexHome"), STRING("projectsRoot"),

@@ -117,10 +117,14 @@ static int add_active(const struct ccp_op *op, void *data)
 static json_t *work_json(struct ccp_db *db, const char *only, const struct ccp_op_counts *counts)
 {
 	struct active_list list = { json_array(), only };
+	struct ccp_op_quota quota = { 0 };
 	json_t *o = ccp_counts_json(counts);
 
 	if (db)
+		(void)ccp_op_quota(db, &quota, NULL);
+	if (db)
 		(void)ccp_op_each_active(db, add_active, &list, NULL);
+	ccp_json_set_time(&o, "accountHeldUntil", quota.until);
 	ccp_json_set_new(&o, "operations", list.array);
 	return o;
 }

@@ -66,6 +66,9 @@
 	INT(continuations)     /* turns begun to go on where an earlier one was cut */             \
 	TEXT(continued_turn)   /* the one that the present turn goes on from */                    \
 	INT(quota_waits)       /* times it waited for the account's limit */                       \
+	INT(quota_held)        /* 1 from the limit until a turn goes through: others wait */       \
+	INT(quota_resets_at)   /* when the limit ends, as Codex says; 0: it did not */             \
+	INT(quota_window)      /* minutes that the limit is counted over; 0 unknown */             \
 	TEXT(terminals)        /* JSON: background terminals an interrupt found, ended, left */    \
 	INT(stalled_at)        /* its turn has told nothing since then; 0: it is not stalled */    \
 	TEXT(stall_evidence)   /* what app-server says to that */                                  \

@@ -147,6 +147,12 @@ int ccp_op_get_by_turn(struct ccp_db *db, const char *thread_id, const char *tur
 	return find_op(db, CCP_SQL_OPERATION_BY_TURN, thread_id, turn_id, ret_op, err);
 }
 
+int ccp_op_get_thread_policy(struct ccp_db *db, const char *thread_id, struct ccp_op *ret_op,
+			     struct codexcp_error *err)
+{
+	return find_op(db, CCP_SQL_OPERATION_THREAD_POLICY, thread_id, NULL, ret_op, err);
+}
+
 int ccp_op_find_completed_prompt(struct ccp_db *db, const char *project_path, const char *hash,
 				 struct ccp_op *ret_op, struct codexcp_error *err)
 {
@@ -336,6 +342,35 @@ int ccp_op_next_due(struct ccp_db *db, int64_t now, int64_t *ret_at, struct code
 		return r;
 	*ret_at = r == 1 ? ccp_column_int(&stmt, 0) : 0;
 	return 0;
+}
+
+int ccp_op_quota(struct ccp_db *db, struct ccp_op_quota *ret_quota, struct codexcp_error *err)
+{
+	_cleanup_stmt_ struct ccp_stmt stmt = { 0 };
+	int r = ccp_stmt_open(db, CCP_SQL_OPERATION_QUOTA, &stmt, err);
+
+	if (r == 0)
+		r = ccp_stmt_step(&stmt, err);
+	if (r < 0)
+		return r;
+	*ret_quota = (struct ccp_op_quota){
+		.waiting = ccp_column_int(&stmt, 0),
+		.trying = ccp_column_int(&stmt, 1),
+		.until = ccp_column_int(&stmt, 2),
+	};
+	return 0;
+}
+
+int ccp_op_each_waiting_for_quota(struct ccp_db *db, ccp_op_id_fn fn, void *data,
+				  struct codexcp_error *err)
+{
+	_cleanup_stmt_ struct ccp_stmt stmt = { 0 };
+	int r = ccp_stmt_open(db, CCP_SQL_OPERATION_WAITING_FOR_QUOTA, &stmt, err);
+
+	while (r >= 0 && (r = ccp_stmt_step(&stmt, err)) == 1)
+		if (fn(ccp_column_text(&stmt, 0), data) != 0)
+			return 0;
+	return r;
 }
 
 int ccp_op_count(struct ccp_db *db, struct ccp_op_counts *ret_counts, struct codexcp_error *err)

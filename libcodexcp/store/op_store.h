@@ -39,6 +39,9 @@ int ccp_op_get_by_client_id(struct ccp_db *db, const char *client_request_id, st
  * first. */
 int ccp_op_get_by_turn(struct ccp_db *db, const char *thread_id, const char *turn_id,
 		       struct ccp_op *ret_op, struct codexcp_error *err);
+/* The newest operation that had a turn in the thread: its policy is the thread's. */
+int ccp_op_get_thread_policy(struct ccp_db *db, const char *thread_id, struct ccp_op *ret_op,
+			     struct codexcp_error *err);
 int ccp_op_get_request(struct ccp_db *db, const char *id, struct ccp_op_request *ret_request,
 		       struct codexcp_error *err);
 
@@ -104,6 +107,24 @@ int ccp_op_each_in_queue(struct ccp_db *db, ccp_op_fn fn, void *data, struct cod
 /* The earliest not_before of queued operations that lies after `now`; 0 = none. */
 int ccp_op_next_due(struct ccp_db *db, int64_t now, int64_t *ret_at, struct codexcp_error *err);
 
+/*
+ * The account's limit: how many operations wait for its end, how many of those that were let out
+ * have not got through yet, and until when, as far as is known, waiting is all that helps.
+ */
+struct ccp_op_quota {
+	int64_t waiting, trying, until;
+};
+static inline bool ccp_op_quota_holds(const struct ccp_op_quota *quota)
+{
+	return quota->waiting || quota->trying;
+}
+int ccp_op_quota(struct ccp_db *db, struct ccp_op_quota *ret_quota, struct codexcp_error *err);
+/* Those that wait, in scheduling order, until fn returns non-zero. */
+typedef int (*ccp_op_id_fn)(const char *id, void *data);
+int ccp_op_each_waiting_for_quota(struct ccp_db *db, ccp_op_id_fn fn, void *data,
+				  struct codexcp_error *err);
+
+/* `queued` are all that take no slot yet, `waiting` those that need somebody. */
 struct ccp_op_counts {
 	int64_t active, queued, waiting;
 };

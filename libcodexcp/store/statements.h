@@ -62,6 +62,9 @@
 	X(OPERATION_BY_TURN,                                                                       \
 	  CCP_OP_SELECT "WHERE thread_id = ?1 AND (?2 IS NULL OR turn_id = ?2) "                   \
 			"ORDER BY active DESC, seq DESC LIMIT 1")                                  \
+	X(OPERATION_THREAD_POLICY,                                                                 \
+	  CCP_OP_SELECT "WHERE thread_id = ? AND turn_id IS NOT NULL "                             \
+			"AND effective_sandbox IS NOT NULL ORDER BY seq DESC LIMIT 1")             \
 	X(OPERATION_ACTIVE, CCP_OP_SELECT "WHERE active = 1 AND phase <> 'queued' ORDER BY seq")   \
 	X(OPERATION_RUNNING,                                                                       \
 	  "SELECT " CCP_NAMES(CCP_OP_QUEUE_COLUMNS) "0 FROM operations "                           \
@@ -94,9 +97,17 @@
 	X(OPERATION_NEXT_DUE,                                                                      \
 	  "SELECT min(not_before) FROM operations INDEXED BY op_due WHERE active = 1 AND phase = 'queued' "          \
 	  "AND not_before > ?")                                                                    \
+	X(OPERATION_QUOTA,                                                                         \
+	  "SELECT count(*) FILTER (WHERE phase = 'waiting_for_quota'), "                           \
+	  "count(*) FILTER (WHERE phase <> 'waiting_for_quota'), "                                 \
+	  "max(not_before) FILTER (WHERE phase = 'waiting_for_quota') "                            \
+	  "FROM operations INDEXED BY op_quota WHERE active = 1 AND quota_held = 1")               \
+	X(OPERATION_WAITING_FOR_QUOTA,                                                             \
+	  "SELECT id FROM operations INDEXED BY op_quota WHERE active = 1 AND quota_held = 1 "     \
+	  "AND phase = 'waiting_for_quota' ORDER BY " CCP_QUEUE_RANK ", seq")                      \
 	X(OPERATION_COUNT,                                                                         \
-	  "SELECT count(*), count(*) FILTER (WHERE phase = 'queued'), "                            \
-	  "count(*) FILTER (WHERE status LIKE 'waiting\\_%' ESCAPE '\\') "                         \
+	  "SELECT count(*), count(*) FILTER (WHERE phase IN ('queued', 'waiting_for_quota')), "    \
+	  "count(*) FILTER (WHERE phase IN ('waiting_for_approval', 'waiting_for_user_input')) "   \
 	  "FROM operations WHERE active = 1")                                                      \
 	X(OPERATION_STANDINGS,                                                                     \
 	  "SELECT min(id), phase, status, active, count(*) FROM operations "                       \

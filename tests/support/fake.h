@@ -41,6 +41,7 @@
  *	disconnect			close all connections, and go on
  *	finish [STATUS]			end every running turn: completed (default), failed, interrupted
  *	say TEXT			a message of every running turn
+ *	fail JSON			end every running turn as failed, with this error
  *	await FILE			until FILE exists: the test says when
  *	delay MS | garbage TEXT | long BYTES | stderr TEXT
  *	garble METHOD			the next notification of METHOD arrives as garbage
@@ -72,6 +73,7 @@ struct fake {
 	json_t *vars;    /* of the script */
 	json_t *message; /* what `expect` waited for, */
 	unsigned asker;  /* and who had sent it */
+	json_t *failure; /* why turns fail from now on, or NULL */
 	char *garble;    /* the notification that is to arrive as garbage, or NULL */
 	char *swallow;   /* the notification that is not to be sent, or NULL */
 };

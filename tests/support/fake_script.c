@@ -98,7 +98,10 @@ static void do_reply(struct fake *f, char *args)
 {
 	json_auto_t *message = json_pack("{s:O, s:o}", "id", json_object_get(f->vars, "id"),
 					 "result", expand(f, args));
+	const char *thread = ccp_json_str(json_object_get(f->message, "params"), "threadId");
 
+	if (thread && ccp_streq(ccp_json_str(f->message, "method"), "thread/resume"))
+		fake_subscribe(f, thread);
 	fake_answer_send(f, message);
 }
 
@@ -146,6 +149,15 @@ static void do_say(struct fake *f, char *args)
 {
 	fake_say_in_turns(f, args);
 	fake_serve(f, NULL, NULL, 1);
+}
+
+static void do_fail(struct fake *f, char *args)
+{
+	f->failure = expand(f, args);
+	fake_finish_turns(f, "failed");
+	fake_serve(f, NULL, NULL, 1);
+	json_decref(f->failure);
+	f->failure = NULL;
 }
 
 static void do_delay(struct fake *f, char *args)
@@ -234,17 +246,29 @@ static const struct {
 	const char *name;
 	void (*run)(struct fake *f, char *args);
 } commands[] = {
-	{ "expect", do_expect },   { "expect-answer", do_expect_answer },
-	{ "default", do_default }, { "reply", do_reply },
-	{ "error", do_error },     { "overload", do_overload },
-	{ "notify", do_notify },   { "request", do_request },
-	{ "finish", do_finish },   { "say", do_say },
-	{ "delay", do_delay },     { "garbage", do_garbage },
-	{ "long", do_long },       { "stderr", do_stderr },
-	{ "term", do_term },       { "hang", do_hang },
-	{ "die", do_die },         { "await", do_await },
-	{ "garble", do_garble },   { "swallow", do_swallow },
-	{ "flag", do_flag },       { "disconnect", do_disconnect },
+	{ "expect", do_expect },
+	{ "expect-answer", do_expect_answer },
+	{ "default", do_default },
+	{ "reply", do_reply },
+	{ "error", do_error },
+	{ "overload", do_overload },
+	{ "notify", do_notify },
+	{ "request", do_request },
+	{ "finish", do_finish },
+	{ "say", do_say },
+	{ "fail", do_fail },
+	{ "delay", do_delay },
+	{ "garbage", do_garbage },
+	{ "long", do_long },
+	{ "stderr", do_stderr },
+	{ "term", do_term },
+	{ "hang", do_hang },
+	{ "die", do_die },
+	{ "await", do_await },
+	{ "garble", do_garble },
+	{ "swallow", do_swallow },
+	{ "flag", do_flag },
+	{ "disconnect", do_disconnect },
 };
 
 static void run_line(struct fake *f, char *line)

@@ -464,8 +464,10 @@ static void end_turn(struct fake *f, json_t *entry, const char *status)
 		notify_item(f, "item/completed", "completedAtMs", entry, turn, item);
 		notify_usage(f, entry, turn);
 	} else if (strcmp(status, "failed") == 0) {
-		json_t *error = json_pack("{s:s, s:s, s:n}", "message", "fake failure",
-					  "codexErrorInfo", "other", "additionalDetails");
+		json_t *error = f->failure
+					? json_incref(f->failure)
+					: json_pack("{s:s, s:s, s:n}", "message", "fake failure",
+						    "codexErrorInfo", "other", "additionalDetails");
 
 		json_object_set_new(turn, "error", error);
 		fake_notify(f, "error",
@@ -585,6 +587,12 @@ static json_t *initialize(struct fake *f, const json_t *params, struct fake_erro
 			 "linux");
 }
 
+/* There is no account. */
+static json_t *read_limits(struct fake *f, const json_t *params, struct fake_error *error)
+{
+	return fail(error, "codex account authentication required to read rate limits", NULL);
+}
+
 static const struct {
 	const char *method;
 	json_t *(*run)(struct fake *f, const json_t *params, struct fake_error *error);
@@ -600,6 +608,7 @@ static const struct {
 	{ "thread/backgroundTerminals/list", terminals_list, NULL },
 	{ "thread/backgroundTerminals/terminate", terminal_end, NULL },
 	{ "thread/backgroundTerminals/clean", terminals_clean, NULL },
+	{ "account/rateLimits/read", read_limits, NULL },
 	{ "thread/name/set", NULL, "{}" },
 	{ "thread/unsubscribe", thread_unsubscribe, NULL },
 	{ "account/read", NULL, "{\"account\":null,\"requiresOpenaiAuth\":false}" },

@@ -14,7 +14,8 @@
 //   PATCH path text                apply_patch, adding a file
 //   CALL [namespace/]tool {...}    any other tool, for example CALL mcp__server/tool {"a":1}
 //   ASK question | label | label   request_user_input (plan mode)
-//   FAIL what [n]                  an error: an HTTP status, or context, quota, rate, usage; n times, or always
+//   FAIL what [n]                  an error: an HTTP status, or context, quota, rate, usage (usage:SECONDS says when
+//                                  the limit ends); n times, or always
 //   CUT                            the stream breaks
 //
 // They run in order. A tool call ends a model request; the request that brings its output goes on behind it.
@@ -158,13 +159,17 @@ function questionCall(rest) {
   return { name: 'request_user_input', arguments: { questions: [asked] } };
 }
 
-function anyCall(rest) {
+// A tool of an MCP server is called mcp__server__tool before 0.130, and mcp__server__/tool there.
+function anyCall(rest, tools) {
   const [target, json] = firstWord(rest);
   const slash = target.lastIndexOf('/');
   const name = target.slice(slash + 1);
   let args = {};
   try { args = JSON.parse(json || '{}'); } catch { args = { text: json }; }
-  return slash > 0 ? { namespace: target.slice(0, slash), name, arguments: args } : { name, arguments: args };
+  const namespace = target.slice(0, Math.max(slash, 0));
+  if (tools.includes(`${namespace}__${name}`)) return { name: `${namespace}__${name}`, arguments: args };
+  if (tools.includes(`${namespace}__/${name}`)) return { namespace: `${namespace}__`, name, arguments: args };
+  return namespace ? { namespace, name, arguments: args } : { name, arguments: args };
 }
 
 // The output item of a tool directive.
@@ -175,7 +180,7 @@ export function toolCall({ verb, rest }, tools) {
     ESCALATE: () => commandCall(rest, tools, true),
     WRITE: () => commandCall(`printf '%s\\n' ${quote(unescapeText(text))} > ${quote(path)}`, tools, false),
     PATCH: () => patchCall(path, text, tools),
-    CALL: () => anyCall(rest),
+    CALL: () => anyCall(rest, tools),
     ASK: () => questionCall(rest),
   }[verb]();
   if (call.type === 'custom_tool_call') return call;

@@ -49,10 +49,27 @@ END_TEST
 
 START_TEST(test_thread_resume)
 {
-	check_json(ccp_thread_resume_params(&newest, "t", true), "{\"threadId\":\"t\"}");
-	check_json(ccp_thread_resume_params(&newest, "t", false),
+	check_json(ccp_thread_resume_params(&newest, "t", true, NULL), "{\"threadId\":\"t\"}");
+	check_json(ccp_thread_resume_params(&newest, "t", false, NULL),
 		   "{\"excludeTurns\":true,\"threadId\":\"t\"}");
-	check_json(ccp_thread_resume_params(&old, "t", false), "{\"threadId\":\"t\"}");
+	check_json(ccp_thread_resume_params(&old, "t", false, NULL), "{\"threadId\":\"t\"}");
+}
+END_TEST
+
+START_TEST(test_thread_resume_policy)
+{
+	const struct ccp_codex_version last = { 0, 162, 0 }, first = { 0, 163, 0 };
+	const struct ccp_thread_policy policy = { CCP_SANDBOX_READ_ONLY, "on-request" },
+				       granular = { CCP_SANDBOX_READ_ONLY, "granular" },
+				       unset = { CCP_SANDBOX_UNSET, NULL };
+
+	check_json(ccp_thread_resume_params(&last, "t", true, &policy),
+		   "{\"approvalPolicy\":\"on-request\",\"sandbox\":\"read-only\","
+		   "\"threadId\":\"t\"}");
+	check_json(ccp_thread_resume_params(&last, "t", true, &granular),
+		   "{\"sandbox\":\"read-only\",\"threadId\":\"t\"}");
+	check_json(ccp_thread_resume_params(&last, "t", true, &unset), "{\"threadId\":\"t\"}");
+	check_json(ccp_thread_resume_params(&first, "t", true, &policy), "{\"threadId\":\"t\"}");
 }
 END_TEST
 
@@ -217,67 +234,32 @@ START_TEST(test_turn)
 }
 END_TEST
 
-static const struct {
-	int rpc_code;
-	const char *message;
-	enum ccp_codex_problem problem;
-	int code;
-} problems[] = {
-	{ -32001, "later", CCP_PROBLEM_OVERLOADED, CODEXCP_E_BUSY },
-	{ -32600, "Server overloaded; retry later.", CCP_PROBLEM_OVERLOADED, CODEXCP_E_BUSY },
-	{ -32600, "thread 1 already has an active writer", CCP_PROBLEM_ELSEWHERE, CODEXCP_E_BUSY },
-	{ -32601, "list_turns is not supported yet", CCP_PROBLEM_NOT_READY, CODEXCP_E_BUSY },
-	{ -32600, "failed to read session metadata /x", CCP_PROBLEM_NOT_READY, CODEXCP_E_BUSY },
-	{ -32600, "rollout at /x is empty", CCP_PROBLEM_EMPTY, CODEXCP_E_BUSY },
-	{ -32600, "input is empty", CCP_PROBLEM_INVALID, CODEXCP_E_SEND_FAILED },
-	{ -32600, "no rollout found for thread id 1", CCP_PROBLEM_NO_THREAD,
-	  CODEXCP_E_THREAD_NOT_FOUND },
-	{ -32600, "thread not loaded: 1", CCP_PROBLEM_NO_THREAD, CODEXCP_E_THREAD_NOT_FOUND },
-	{ -32600, "thread not found: 1", CCP_PROBLEM_NO_THREAD, CODEXCP_E_THREAD_NOT_FOUND },
-	{ -32600, "session 1 is archived. Run `codex unarchive 1`", CCP_PROBLEM_ARCHIVED,
-	  CODEXCP_E_SEND_FAILED },
-	{ -32600, "no active turn to interrupt", CCP_PROBLEM_NO_TURN, CODEXCP_E_TURN_NOT_FOUND },
-	{ -32600, "expected active turn id `a` but found `b`", CCP_PROBLEM_NO_TURN,
-	  CODEXCP_E_TURN_NOT_FOUND },
-	{ -32600, "codex account authentication required", CCP_PROBLEM_LOGIN,
-	  CODEXCP_E_LOGIN_REQUIRED },
-	{ -32600, "unexpected status 401 Unauthorized", CCP_PROBLEM_LOGIN,
-	  CODEXCP_E_LOGIN_REQUIRED },
-	{ -32600, "Invalid request: unknown variant `x`", CCP_PROBLEM_INVALID,
-	  CODEXCP_E_SEND_FAILED },
-};
-
-START_TEST(test_problems)
+/* The outcome of a turn "u" that the history of a thread "u, last" calls `status`. */
+static const char *outcome(int minor, const char *status, const char *thread_status,
+			   const char *last, bool same_process)
 {
-	for (size_t i = 0; i < CCP_ARRAY_SIZE(problems); i++) {
-		_cleanup_error_ struct codexcp_error answer = { 0 }, meant = { 0 };
+	const struct ccp_codex_version version = { 0, minor, 0 };
+	json_auto_t *turns = json_pack("[{s:s}, {s:s}]", "id", "u", "id", last);
+	const struct ccp_thread_answer thread = { .status = thread_status, .turns = turns };
+	const struct ccp_turn turn = { .id = "u", .status = status };
 
-		ccp_fail(&answer, CODEXCP_E_SEND_FAILED, "%s", problems[i].message);
-		ccp_error_add(&answer, "rpcCode", json_integer(problems[i].rpc_code));
-		ck_assert_msg(ccp_codex_problem(&answer) == problems[i].problem, "%s",
-			      problems[i].message);
-		ck_assert_int_eq(ccp_codex_error(&meant, &answer), problems[i].code);
-		ck_assert_int_eq(meant.code, problems[i].code);
-		ck_assert_str_eq(meant.message, problems[i].message);
-		ck_assert(json_equal(meant.details, answer.details));
-		ck_assert_int_eq(ccp_codex_problem(&meant), problems[i].problem);
-	}
+	return ccp_turn_outcome(&version, &turn, &thread, same_process);
+}
+
+START_TEST(test_turn_outcome)
+{
+	ck_assert_str_eq(outcome(146, "completed", "idle", "v", false), "completed");
+	ck_assert_str_eq(outcome(146, "failed", "idle", "v", false), "failed");
+	ck_assert_str_eq(outcome(98, "interrupted", NULL, "u", false), "interrupted");
+	ck_assert_ptr_null(outcome(98, "completed", NULL, "u", true));
+	ck_assert_ptr_null(outcome(145, "completed", "idle", "u", false));
+	ck_assert_ptr_null(outcome(145, "completed", "idle", "v", true));
+	ck_assert_str_eq(outcome(145, "completed", "idle", "u", true), "completed");
+	ck_assert_str_eq(outcome(145, "completed", "systemError", "u", true), "failed");
 }
 END_TEST
 
-START_TEST(test_problems_without_answer)
-{
-	_cleanup_error_ struct codexcp_error timeout = { 0 }, gone = { 0 }, copy = { 0 };
-
-	ccp_fail(&timeout, CODEXCP_E_TIMEOUT, "no active turn");
-	ccp_fail(&gone, CODEXCP_E_APP_SERVER_UNAVAILABLE, "thread not found");
-	ck_assert_int_eq(ccp_codex_problem(&timeout), CCP_PROBLEM_TIMEOUT);
-	ck_assert_int_eq(ccp_codex_problem(&gone), CCP_PROBLEM_GONE);
-	ck_assert_int_eq(ccp_codex_error(&copy, &timeout), CODEXCP_E_TIMEOUT);
-	ck_assert_int_eq(ccp_codex_error(NULL, &gone), CODEXCP_E_APP_SERVER_UNAVAILABLE);
-}
-END_TEST
-
-CCP_TEST_MAIN("methods", test_sandbox, test_thread_start, test_thread_resume, test_thread_answer,
-	      test_thread_answer_other, test_turn_start, test_mode, test_turn_start_answer,
-	      test_small_params, test_turn, test_problems, test_problems_without_answer)
+CCP_TEST_MAIN("methods", test_sandbox, test_thread_start, test_thread_resume,
+	      test_thread_resume_policy, test_thread_answer, test_thread_answer_other,
+	      test_turn_start, test_mode, test_turn_start_answer, test_small_params, test_turn,
+	      test_turn_outcome)
