@@ -18,6 +18,8 @@
 /* Looks at a live process before absence is believed, and while a turn without our mark runs. */
 #define ABSENT_LOOKS 2
 #define ACTIVE_LOOKS 6
+/* Looks at a live process before a turn that it calls cut is believed to be. */
+#define CUT_LOOKS 3
 /* Looks at the process that was asked and never answered: it may still do what it was asked. */
 #define UNANSWERED_LOOKS 60
 /* Looks that fail for a reason that we do not know. */
@@ -126,6 +128,15 @@ static void outcome_not_told(struct ccp_live *live)
 	ccp_runner_apply(live->runner, live->op.id, CCP_OP_REFUSED, &change, NULL);
 }
 
+/* While a turn begins or ends its history says for a moment that it was cut, though the process that
+ * runs it lives, and nobody asked for that. */
+static bool may_not_be_cut(struct ccp_live *live, const struct ccp_turn *turn)
+{
+	return ccp_streq(turn->status, "interrupted") && !live->op.interrupt_at &&
+	       is_alive(ccp_instance_fate(live->runner, live->op.instance)) &&
+	       ++live->looks < CUT_LOOKS;
+}
+
 static void found(struct ccp_live *live, const struct ccp_turn *turn, json_t *keep)
 {
 	const struct ccp_appserver_info *info = ccp_appserver_info(live->runner->as);
@@ -136,6 +147,10 @@ static void found(struct ccp_live *live, const struct ccp_turn *turn, json_t *ke
 		.instance = info->instance,
 	};
 
+	if (may_not_be_cut(live, turn)) {
+		ccp_look_up_later(live, 0);
+		return;
+	}
 	if (!in_progress && !ccp_codex_has(&info->version, CCP_CODEX_TURN_OUTCOMES)) {
 		outcome_not_told(live);
 		return;

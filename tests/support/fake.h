@@ -38,6 +38,8 @@
  *	notify JSON | request JSON	a whole message; $name stands for a captured value as JSON
  *	expect-answer			until the last `request` was answered; its result is $answer
  *	disconnect			close all connections, and go on
+ *	uncertain			the next thread/resume calls a turn that runs interrupted and the
+ *					thread idle, as Codex does in the moment in which a turn ends
  *	finish [STATUS]			end every running turn: completed (default), failed, interrupted
  *	say TEXT			a message of every running turn
  *	await FILE			until FILE exists: the test says when
@@ -69,6 +71,7 @@ struct fake {
 	json_t *vars;    /* of the script */
 	json_t *message; /* what `expect` waited for, */
 	unsigned asker;  /* and who had sent it */
+	bool uncertain;  /* the next thread/resume says that nothing runs */
 	char *garble;    /* the notification that is to arrive as garbage, or NULL */
 };
 

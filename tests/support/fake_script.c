@@ -142,6 +142,11 @@ static void do_finish(struct fake *f, char *args)
 	fake_serve(f, NULL, NULL, 1);
 }
 
+static void do_uncertain(struct fake *f, char *args)
+{
+	f->uncertain = true;
+}
+
 static void do_say(struct fake *f, char *args)
 {
 	fake_say_in_turns(f, args);
@@ -228,6 +233,7 @@ static const struct {
 	{ "error", do_error },     { "overload", do_overload },
 	{ "notify", do_notify },   { "request", do_request },
 	{ "finish", do_finish },   { "say", do_say },
+	{ "finish", do_finish },   { "uncertain", do_uncertain },
 	{ "delay", do_delay },     { "garbage", do_garbage },
 	{ "long", do_long },       { "stderr", do_stderr },
 	{ "term", do_term },       { "hang", do_hang },
