@@ -19,13 +19,21 @@ struct admin_options {
 	struct ccp_opt_list allowed_roots;
 	const char *client, *write_file;
 	const char *scenario, *cwd, *timeout_seconds;
-	bool skip_hooks, skip_smoke, text;
+	const char *older_than, *keep;
+	bool skip_hooks, skip_smoke, no_start, dry_run, text;
 };
 
 int admin_init(const void *options, int argc, char **argv);
 int admin_doctor(const void *options, int argc, char **argv);
 int admin_print_config(const void *options, int argc, char **argv);
 int admin_smoke(const void *options, int argc, char **argv);
+int admin_worker_enable(const void *options, int argc, char **argv);
+int admin_worker_disable(const void *options, int argc, char **argv);
+int admin_worker_status(const void *options, int argc, char **argv);
+int admin_db_check(const void *options, int argc, char **argv);
+int admin_db_backup(const void *options, int argc, char **argv);
+int admin_db_prune(const void *options, int argc, char **argv);
+int admin_db_vacuum(const void *options, int argc, char **argv);
 int admin_reference(const void *options, int argc, char **argv);
 
 /* The configuration that the options, the environment and the file make together. */

@@ -73,8 +73,8 @@ static int start(struct capture *capture, const char *const *argv, const char *c
 	return r;
 }
 
-int capture_line(const char *const *argv, const char *const *environment, int64_t timeout_ms,
-		 char **ret_line, struct codexcp_error *err)
+int capture_run(const char *const *argv, const char *const *environment, int64_t timeout_ms,
+		char **ret_line, struct codexcp_error *err)
 {
 	_cleanup_(capture_done) struct capture capture = { 0 };
 	int r = start(&capture, argv, environment, err);
@@ -86,9 +86,22 @@ int capture_line(const char *const *argv, const char *const *environment, int64_
 		ccp_loop_step(capture.loop);
 	if (!capture.ended)
 		return ccp_fail(err, CODEXCP_E_TIMEOUT, "%s does not answer", argv[0]);
-	if (capture.status || !capture.line)
+	if (capture.status)
 		return ccp_fail(err, CODEXCP_E_INTERNAL, "%s has failed (%d): %s", argv[0],
 				capture.status, capture.last_said ? capture.last_said : "");
 	*ret_line = TAKE_PTR(capture.line);
 	return 0;
+}
+
+int capture_line(const char *const *argv, const char *const *environment, int64_t timeout_ms,
+		 char **ret_line, struct codexcp_error *err)
+{
+	char *line = NULL;
+	int r = capture_run(argv, environment, timeout_ms, &line, err);
+
+	if (r == 0 && !line)
+		r = ccp_fail(err, CODEXCP_E_INTERNAL, "%s has failed: it says nothing", argv[0]);
+	if (r == 0)
+		*ret_line = line;
+	return r;
 }

@@ -4,6 +4,8 @@
 #include <string.h>
 #include <unistd.h>
 
+#include <codexcp/worker.h>
+
 #include "admin/capture.h"
 #include "admin/lifetime.h"
 #include "admin/smoke.h"
@@ -100,9 +102,11 @@ static int check_roots(void *data, struct ccp_strbuf *detail, struct codexcp_err
 static int check_lifetime(void *data, struct ccp_strbuf *detail, struct codexcp_error *err)
 {
 	struct doctor *doctor = data;
+	json_auto_t *worker = NULL;
 	const char *unit;
 
-	doctor->lifetime = lifetime_describe(doctor->setup->environment);
+	(void)codexcp_worker_describe(doctor->setup->cp, &worker, NULL);
+	doctor->lifetime = lifetime_describe(doctor->setup->environment, worker);
 	if (!doctor->lifetime)
 		return ccp_fail_oom(err);
 	unit = ccp_json_str(doctor->lifetime, "unit");

@@ -3,6 +3,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "admin/unit.h"
 #include "base/json.h"
 #include "base/str.h"
 #include "runtime/cgroup.h"
@@ -37,19 +38,27 @@ static json_t *describe(const char *what, const char *unit, bool survives, const
 	return o;
 }
 
-json_t *lifetime_describe(char *const *environment)
+json_t *lifetime_describe(char *const *environment, const json_t *worker)
 {
-	_cleanup_free_ char *cgroup = ccp_cgroup_of(0);
+	bool running = ccp_json_bool(worker, "running", false);
+	const char *of_worker = ccp_json_str(ccp_json_obj(worker, "worker"), "cgroup");
+	_cleanup_free_ char *own = ccp_cgroup_of(0);
+	const char *cgroup = running && of_worker ? of_worker : own;
 	const char *unit = ccp_cgroup_unit(cgroup);
 
+	if (running && ccp_streq(unit, UNIT_NAME))
+		return describe(
+			"worker_unit", unit, true,
+			"the worker runs as a unit of its own, whatever becomes of clients");
 	if (in_container(environment, cgroup))
 		return describe("container", NULL, true,
 				"a worker outlives its client, and ends with this container");
 	if (unit && ccp_str_has_suffix(unit, ".service"))
-		return describe("systemd_unit", unit, false,
-				"a client that is started by this systemd service takes the worker "
-				"down when the service stops; give it KillMode=process, or start a "
-				"worker outside of it");
+		return describe(
+			"systemd_unit", unit, false,
+			"a client that is started by this systemd service takes the worker "
+			"down when the service stops; give it KillMode=process, or have the "
+			"worker run as a unit of its own: " ADMIN_PROGRAM " worker enable");
 	if (unit)
 		return describe(
 			"systemd_unit", unit, true,

@@ -8,6 +8,8 @@
 
 #include "base/macro.h"
 
-/* {case: "systemd_unit" | "container" | "plain", unit, survivesClient, detail} as seen from this
- * process; a new reference or NULL. `environment`: NULL-terminated "NAME=value". */
-json_t *lifetime_describe(char *const *environment);
+/* {case: "worker_unit" | "systemd_unit" | "container" | "plain", unit, survivesClient, detail} of
+ * the worker that runs, else as seen from this process, where the next one would be started; a new
+ * reference or NULL. `environment`: NULL-terminated "NAME=value"; `worker`: of
+ * codexcp_worker_describe(), NULL: nothing is known. */
+json_t *lifetime_describe(char *const *environment, const json_t *worker);

@@ -46,6 +46,23 @@ static const struct ccp_opt smoke_options[] = {
 	END
 };
 
+static const struct ccp_opt worker_enable_options[] = {
+	PLACES,
+	OPTION("no-start", NULL, FLAG, no_start, "write the unit, and say how it is started"), TEXT,
+	END
+};
+static const struct ccp_opt worker_options[] = { PLACES, TEXT, END };
+static const struct ccp_opt db_options[] = { PLACES, TEXT, END };
+static const struct ccp_opt db_prune_options[] = {
+	OPTION("older-than", "AGE", STRING, older_than,
+	       "forget what ended before that: 30d, 12h; default: as configured"),
+	OPTION("keep", "N", STRING, keep, "keep at most so many; default: as configured"),
+	OPTION("dry-run", NULL, FLAG, dry_run, "only say what would go"),
+	PLACES,
+	TEXT,
+	END
+};
+
 #define COMMAND(name, doc, options, run)                                                           \
 	{                                                                                          \
 		name, "", doc, options, sizeof(struct admin_options), run, 0                       \
@@ -58,6 +75,18 @@ static const struct ccp_cmd commands[] = {
 	COMMAND("print-config", "print or write the block for a client", print_config_options,
 		admin_print_config),
 	COMMAND("smoke", "drive the server as a client does", smoke_options, admin_smoke),
+	COMMAND("worker enable", "run the worker as a user unit of systemd", worker_enable_options,
+		admin_worker_enable),
+	COMMAND("worker disable", "stop that unit and remove it", worker_options,
+		admin_worker_disable),
+	COMMAND("worker status", "show the unit and the worker", worker_options,
+		admin_worker_status),
+	COMMAND("db check", "examine the state database", db_options, admin_db_check),
+	{ "db backup", "FILE", "copy the state database, while it is in use", db_options,
+	  sizeof(struct admin_options), admin_db_backup, 1 },
+	COMMAND("db prune", "forget what has ended, as the worker does by and by", db_prune_options,
+		admin_db_prune),
+	COMMAND("db vacuum", "give free space back", db_options, admin_db_vacuum),
 	/* For the build: not listed. */
 	{ "reference", "PAGE", NULL, NULL, sizeof(struct admin_options), admin_reference, 1 },
 	{ NULL },

@@ -22,6 +22,8 @@ struct ccp_codex_version {
 	X(EXCLUDE_TURNS, "thread/resume excludeTurns", 130, 0)                                     \
 	X(CLIENT_MESSAGE_ID, "clientUserMessageId", 145, 0)                                        \
 	X(THREAD_SOURCE, "threadSource", 145, 0)                                                   \
+	X(TERMINALS_CLEAN, "thread/backgroundTerminals/clean", 115, 0)                             \
+	X(TERMINALS_LIST, "thread/backgroundTerminals/list", 145, 0)                               \
 	X(APPROVAL_ON_FAILURE, "approval policy on-failure", 0, 145)
 
 enum ccp_codex_feature {

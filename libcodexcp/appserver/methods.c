@@ -5,6 +5,9 @@
 #include "base/json.h"
 #include "base/str.h"
 
+/* More than a thread ever has. */
+#define TERMINALS_MAX 1000
+
 struct sandbox_row {
 	const char *mode, *policy;
 };
@@ -164,6 +167,60 @@ json_t *ccp_turn_interrupt_params(const char *thread_id, const char *turn_id)
 
 	ccp_json_set_str(&o, "threadId", thread_id);
 	ccp_json_set_str(&o, "turnId", turn_id);
+	return o;
+}
+
+json_t *ccp_thread_params(const char *thread_id)
+{
+	json_t *o = json_object();
+
+	ccp_json_set_str(&o, "threadId", thread_id);
+	return o;
+}
+
+int ccp_thread_state_parse(const json_t *result, struct ccp_thread_state *ret,
+			   struct codexcp_error *err)
+{
+	const json_t *status = ccp_json_obj(ccp_json_obj(result, "thread"), "status");
+	const char *type = ccp_json_str(status, "type");
+
+	if (!type)
+		return ccp_fail(err, CODEXCP_E_INTERNAL, "codex app-server told no thread status");
+	*ret = (struct ccp_thread_state){
+		.active = strcmp(type, "active") == 0,
+		.waiting = json_array_size(ccp_json_arr(status, "activeFlags")) > 0,
+	};
+	return 0;
+}
+
+json_t *ccp_terminals_list_params(const char *thread_id)
+{
+	json_t *o = ccp_thread_params(thread_id);
+
+	ccp_json_set_int(&o, "limit", TERMINALS_MAX);
+	return o;
+}
+
+int ccp_terminal_parse(const json_t *terminal, struct ccp_terminal *ret)
+{
+	const char *id = ccp_json_str(terminal, "processId");
+
+	if (!id)
+		return CODEXCP_E_INTERNAL;
+	*ret = (struct ccp_terminal){
+		.process_id = id,
+		.item_id = ccp_json_str(terminal, "itemId"),
+		.command = ccp_json_str(terminal, "command"),
+		.cwd = ccp_json_str(terminal, "cwd"),
+	};
+	return 0;
+}
+
+json_t *ccp_terminal_end_params(const char *thread_id, const char *process_id)
+{
+	json_t *o = ccp_thread_params(thread_id);
+
+	ccp_json_set_str(&o, "processId", process_id);
 	return o;
 }
 

@@ -75,6 +75,28 @@ json_t *ccp_turn_start_params(const struct ccp_codex_version *version,
 int ccp_turn_start_parse(const json_t *result, const char **ret_turn_id, struct codexcp_error *err);
 
 json_t *ccp_turn_interrupt_params(const char *thread_id, const char *turn_id);
+/* thread/read without turns, thread/backgroundTerminals/clean */
+json_t *ccp_thread_params(const char *thread_id);
+
+/* How a thread is, by the answer of thread/read: cheap for any length of history, and without
+ * effect on it. */
+struct ccp_thread_state {
+	bool active;  /* a turn runs */
+	bool waiting; /* for an approval or an answer */
+};
+/* CODEXCP_E_INTERNAL: it does not say (before 0.115). */
+int ccp_thread_state_parse(const json_t *result, struct ccp_thread_state *ret,
+			   struct codexcp_error *err);
+
+/* thread/backgroundTerminals/list: the commands of a thread that run, the one that a turn waits for
+ * as well as those that turns left behind. None of them ends with turn/interrupt. */
+json_t *ccp_terminals_list_params(const char *thread_id);
+struct ccp_terminal {
+	const char *process_id, *item_id, *command, *cwd; /* borrowed */
+};
+/* CODEXCP_E_INTERNAL when it has no processId. */
+int ccp_terminal_parse(const json_t *terminal, struct ccp_terminal *ret);
+json_t *ccp_terminal_end_params(const char *thread_id, const char *process_id);
 /* thread/turns/list with all items, newest first. */
 json_t *ccp_turns_list_params(const char *thread_id, int limit);
 
@@ -108,6 +130,14 @@ enum ccp_codex_problem {
 	CCP_PROBLEM_LOGIN,     /* Codex needs a login */
 };
 enum ccp_codex_problem ccp_codex_problem(const struct codexcp_error *err);
+/* One word for it, of the kind that Codex uses for turns: "threadNotFound". */
+const char *ccp_codex_problem_class(enum ccp_codex_problem problem);
+/* The pattern that decides, or -1: so a test can see to it that each was heard. */
+int ccp_codex_pattern(const char *message);
+size_t ccp_codex_patterns(void);
+
+/* What to do when Codex has no login, or a provider no valid key. */
+#define CCP_CODEX_LOG_IN "log in with `codex login`, or set right the key of the model provider"
 /* The error as callers see it: `answer` with its message and details under the code that says what
  * it means (BUSY, THREAD_NOT_FOUND, TURN_NOT_FOUND, LOGIN_REQUIRED, ...). ccp_codex_problem() of it
  * stays the same. */

@@ -33,41 +33,57 @@ static const struct pattern patterns[] = {
 	{ "401 Unauthorized", NULL, CCP_PROBLEM_LOGIN, "0.169" },
 };
 
-static enum ccp_codex_problem problem_of_words(const char *message)
+size_t ccp_codex_patterns(void)
+{
+	return CCP_ARRAY_SIZE(patterns);
+}
+
+int ccp_codex_pattern(const char *message)
 {
 	for (size_t i = 0; i < CCP_ARRAY_SIZE(patterns); i++) {
 		const struct pattern *p = &patterns[i];
 
 		if (strstr(message, p->words) && (!p->more || strstr(message, p->more)))
-			return p->problem;
+			return (int)i;
 	}
-	return CCP_PROBLEM_INVALID;
+	return -1;
 }
 
 enum ccp_codex_problem ccp_codex_problem(const struct codexcp_error *err)
 {
+	int pattern;
+
 	if (err->code == CODEXCP_E_TIMEOUT)
 		return CCP_PROBLEM_TIMEOUT;
 	if (err->code == CODEXCP_E_APP_SERVER_UNAVAILABLE)
 		return CCP_PROBLEM_GONE;
 	if (ccp_json_int(err->details, "rpcCode", 0) == RPC_OVERLOADED)
 		return CCP_PROBLEM_OVERLOADED;
-	return problem_of_words(err->message);
+	pattern = ccp_codex_pattern(err->message);
+	return pattern < 0 ? CCP_PROBLEM_INVALID : patterns[pattern].problem;
 }
 
-static const int codes[] = {
-	[CCP_PROBLEM_INVALID] = CODEXCP_E_SEND_FAILED,
-	[CCP_PROBLEM_OVERLOADED] = CODEXCP_E_BUSY,
-	[CCP_PROBLEM_TIMEOUT] = CODEXCP_E_TIMEOUT,
-	[CCP_PROBLEM_GONE] = CODEXCP_E_APP_SERVER_UNAVAILABLE,
-	[CCP_PROBLEM_ELSEWHERE] = CODEXCP_E_BUSY,
-	[CCP_PROBLEM_NO_THREAD] = CODEXCP_E_THREAD_NOT_FOUND,
-	[CCP_PROBLEM_ARCHIVED] = CODEXCP_E_SEND_FAILED,
-	[CCP_PROBLEM_NOT_READY] = CODEXCP_E_BUSY,
-	[CCP_PROBLEM_EMPTY] = CODEXCP_E_BUSY,
-	[CCP_PROBLEM_NO_TURN] = CODEXCP_E_TURN_NOT_FOUND,
-	[CCP_PROBLEM_LOGIN] = CODEXCP_E_LOGIN_REQUIRED,
+static const struct {
+	int code;
+	const char *class;
+} meanings[] = {
+	[CCP_PROBLEM_INVALID] = { CODEXCP_E_SEND_FAILED, "invalidRequest" },
+	[CCP_PROBLEM_OVERLOADED] = { CODEXCP_E_BUSY, "appServerOverloaded" },
+	[CCP_PROBLEM_TIMEOUT] = { CODEXCP_E_TIMEOUT, "noAnswer" },
+	[CCP_PROBLEM_GONE] = { CODEXCP_E_APP_SERVER_UNAVAILABLE, "appServerGone" },
+	[CCP_PROBLEM_ELSEWHERE] = { CODEXCP_E_BUSY, "threadOpenElsewhere" },
+	[CCP_PROBLEM_NO_THREAD] = { CODEXCP_E_THREAD_NOT_FOUND, "threadNotFound" },
+	[CCP_PROBLEM_ARCHIVED] = { CODEXCP_E_SEND_FAILED, "threadArchived" },
+	[CCP_PROBLEM_NOT_READY] = { CODEXCP_E_BUSY, "threadNotReady" },
+	[CCP_PROBLEM_EMPTY] = { CODEXCP_E_BUSY, "threadEmpty" },
+	[CCP_PROBLEM_NO_TURN] = { CODEXCP_E_TURN_NOT_FOUND, "turnNotFound" },
+	[CCP_PROBLEM_LOGIN] = { CODEXCP_E_LOGIN_REQUIRED, "unauthorized" },
 };
+
+const char *ccp_codex_problem_class(enum ccp_codex_problem problem)
+{
+	return meanings[problem].class;
+}
 
 int ccp_codex_error(struct codexcp_error *err, const struct codexcp_error *answer)
 {
@@ -75,7 +91,9 @@ int ccp_codex_error(struct codexcp_error *err, const struct codexcp_error *answe
 
 	if (answer->code != CODEXCP_E_SEND_FAILED)
 		return ccp_fail_copy(err, answer);
-	code = ccp_fail(err, codes[ccp_codex_problem(answer)], "%s", answer->message);
+	code = meanings[ccp_codex_problem(answer)].code;
+	ccp_fail(err, code, code == CODEXCP_E_LOGIN_REQUIRED ? "%s (" CCP_CODEX_LOG_IN ")" : "%s",
+		 answer->message);
 	if (err && answer->details) {
 		json_decref(err->details);
 		err->details = json_incref(answer->details);

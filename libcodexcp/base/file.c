@@ -115,6 +115,36 @@ static int sync_parent(const char *path, struct codexcp_error *err)
 	return fsync(fd) < 0 ? ccp_fail_errno(err, errno, "cannot sync %s", dir) : 0;
 }
 
+int ccp_file_temp(char *template, struct codexcp_error *err)
+{
+	int fd = mkostemp(template, O_CLOEXEC);
+
+	return fd < 0 ? ccp_fail_errno(err, errno, "cannot create %s", template) : fd;
+}
+
+int ccp_file_publish(int fd, const char *temp, const char *path, struct codexcp_error *err)
+{
+	if (fsync(fd) < 0)
+		return ccp_fail_errno(err, errno, "cannot sync %s", temp);
+	if (renameat2(AT_FDCWD, temp, AT_FDCWD, path, RENAME_NOREPLACE) == 0)
+		return sync_parent(path, err);
+	/* Not every file system knows this kind of renaming; all local ones have links. */
+	if (errno == EINVAL && link(temp, path) == 0) {
+		unlink(temp);
+		return sync_parent(path, err);
+	}
+	if (errno == EEXIST)
+		return ccp_fail(err, CODEXCP_E_INVALID_ARGUMENT, "%s exists", path);
+	return ccp_fail_errno(err, errno, "cannot name a file %s", path);
+}
+
+int64_t ccp_file_size(const char *path)
+{
+	struct stat st;
+
+	return stat(path, &st) == 0 ? st.st_size : -1;
+}
+
 int ccp_file_replace(const char *path, const char *data, size_t len, mode_t mode,
 		     struct codexcp_error *err)
 {
@@ -123,9 +153,9 @@ int ccp_file_replace(const char *path, const char *data, size_t len, mode_t mode
 
 	if (!temp)
 		return ccp_fail_oom(err);
-	fd = mkostemp(temp, O_CLOEXEC);
+	fd = ccp_file_temp(temp, err);
 	if (fd < 0)
-		return ccp_fail_errno(err, errno, "cannot create a file beside %s", path);
+		return fd;
 	if (write_all(fd, data, len) < 0 || fchmod(fd, mode) < 0 || fsync(fd) < 0 ||
 	    rename(temp, path) < 0) {
 		int saved = errno;
@@ -197,9 +227,23 @@ static const struct {
 	unsigned long type;
 	const char *name;
 } network_types[] = {
-	{ 0x6969, "NFS" },      { 0x517b, "SMB" },     { 0xff534d42, "CIFS" },
-	{ 0xfe534d42, "SMB2" }, { 0x5346414f, "AFS" }, { 0x00c36400, "Ceph" },
+	{ 0x6969, "NFS" },
+	{ 0x517b, "SMB" },
+	{ 0xff534d42, "CIFS" },
+	{ 0xfe534d42, "SMB2" },
+	{ 0x5346414f, "AFS" },
+	{ 0x6b414653, "AFS" },
+	{ 0x73757245, "Coda" },
+	{ 0x564c, "NCP" },
+	{ 0x00c36400, "Ceph" },
 	{ 0x01021997, "9P" },
+	{ 0x0bd00bd0, "Lustre" },
+	{ 0x47504653, "GPFS" },
+	{ 0x19830326, "BeeGFS" },
+	{ 0x7461636f, "OCFS2" },
+	{ 0x01161970, "GFS2" },
+	{ 0x20030528, "OrangeFS" },
+	{ 0x786f4256, "a folder shared with the host" },
 };
 
 int ccp_dir_check_local(const char *path, struct codexcp_error *err)
@@ -212,7 +256,8 @@ int ccp_dir_check_local(const char *path, struct codexcp_error *err)
 		if (((unsigned long)fs.f_type & 0xffffffffUL) == network_types[i].type) {
 			ccp_fail(err, CODEXCP_E_STATE_UNAVAILABLE,
 				 "%s is on a network file system (%s); set CODEX_MCP_STATE_DB to a "
-				 "local disk",
+				 "local disk, or CODEX_MCP_NETWORK_FILE_SYSTEM to allow when no "
+				 "other machine uses it",
 				 path, network_types[i].name);
 			ccp_error_add_str(err, "path", path);
 			ccp_error_add_str(err, "reason", "network_fs");

@@ -32,9 +32,8 @@ static int finish(struct ccp_strbuf *sb, const char *category, const char *sever
 	return 1;
 }
 
-/* The first line of a text, clipped. Redacted first: a secret that is cut in two would not be
- * recognised. */
-static void append_clipped(struct ccp_strbuf *sb, const char *text, size_t max_chars)
+/* Redacted first: a secret that is cut in two would not be recognised. */
+void ccp_item_append_clipped(struct ccp_strbuf *sb, const char *text, size_t max_chars)
 {
 	size_t line = strcspn(text, "\n"), len = 0, shown;
 	_cleanup_free_ char *clean = ccp_redact(text, line, &len);
@@ -54,7 +53,7 @@ static int command_note(const json_t *item, bool completed, struct ccp_item_note
 	json_t *data = json_object();
 
 	ccp_strbuf_appendf(&sb, "command %s: ", status ? status : completed ? "ended" : "started");
-	append_clipped(&sb, command ? command : "?", COMMAND_CHARS);
+	ccp_item_append_clipped(&sb, command ? command : "?", COMMAND_CHARS);
 	ccp_json_set_str(&data, "status", status);
 	if (completed) {
 		const char *output = ccp_json_str(item, "aggregatedOutput");
@@ -80,7 +79,7 @@ static int file_note(const json_t *item, struct ccp_item_note *ret_note, struct 
 		const char *path = ccp_json_str(json_array_get(changes, i), "path");
 
 		ccp_strbuf_append(&sb, i ? ", " : " ");
-		append_clipped(&sb, path ? path : "?", COMMAND_CHARS);
+		ccp_item_append_clipped(&sb, path ? path : "?", COMMAND_CHARS);
 	}
 	return finish(&sb, "item_status", ccp_streq(status, "failed") ? "warning" : "info", NULL,
 		      ret_note, err);
@@ -192,7 +191,7 @@ static int error_note(const struct ccp_event *event, struct ccp_item_note *ret_n
 	const char *message = ccp_json_str(event->error, "message");
 	json_t *data = json_object();
 
-	append_clipped(&sb, message ? message : "error", 1000);
+	ccp_item_append_clipped(&sb, message ? message : "error", 1000);
 	ccp_json_set_bool(&data, "willRetry", event->will_retry);
 	return finish(&sb, "error", event->will_retry ? "warning" : "error", data, ret_note, err);
 }
@@ -227,7 +226,7 @@ static int steps_note(const struct ccp_event *event, struct ccp_item_note *ret_n
 		if (!ccp_streq(ccp_json_str(step, "status"), "inProgress"))
 			continue;
 		ccp_strbuf_appendf(&sb, "step %zu of %zu: ", i + 1, json_array_size(plan));
-		append_clipped(&sb, text ? text : "?", 200);
+		ccp_item_append_clipped(&sb, text ? text : "?", 200);
 		return finish(&sb, "plan_step", "info", NULL, ret_note, err);
 	}
 	return 0;
@@ -246,6 +245,6 @@ int ccp_event_note(const struct ccp_event *event, struct ccp_item_note *ret_note
 		return steps_note(event, ret_note, err);
 	if (event->kind != CCP_EVENT_WARNING || !event->text)
 		return 0;
-	append_clipped(&sb, event->text, 1000);
+	ccp_item_append_clipped(&sb, event->text, 1000);
 	return finish(&sb, "warning", "warning", NULL, ret_note, err);
 }

@@ -6,6 +6,7 @@
 
 #include "appserver/events.h"
 #include "base/error.h"
+#include "base/strbuf.h"
 
 struct ccp_item_note {
 	const char *category; /* static */
@@ -23,3 +24,5 @@ int ccp_diff_note(const char *diff, struct ccp_item_note *ret_note, struct codex
 /* error, warning, model/rerouted, turn/plan/updated. */
 int ccp_event_note(const struct ccp_event *event, struct ccp_item_note *ret_note,
 		   struct codexcp_error *err);
+/* The first line of a text, without secrets, clipped. */
+void ccp_item_append_clipped(struct ccp_strbuf *sb, const char *text, size_t max_chars);

@@ -11,6 +11,12 @@
 /* Something that others do: asked often at first, then less. */
 #define SHORT_MIN_MS 1000
 #define SHORT_MAX_MS 10000
+/* Codex tells the end of a limit in whole seconds of another clock. */
+#define QUOTA_SLACK_MS  1000
+#define QUOTA_SPREAD_MS 1000
+/* It did not tell: longer each time. */
+#define QUOTA_MIN_MS (5 * 60 * 1000)
+#define QUOTA_MAX_MS (60 * 60 * 1000)
 
 void ccp_op_outcome_done(struct ccp_op_outcome *outcome)
 {
@@ -25,11 +31,22 @@ static int64_t spread_wait(int64_t wait, int64_t low, int64_t high)
 	return wait + ccp_random_below((uint32_t)(wait / 4));
 }
 
+/* Until the limit ends, or as long as usual. */
+static int64_t quota_wait_ms(const struct ccp_op *op, int64_t now)
+{
+	if (op->quota_resets_at)
+		return op->quota_resets_at - now + QUOTA_SLACK_MS +
+		       ccp_random_below(QUOTA_SPREAD_MS);
+	return spread_wait(QUOTA_MIN_MS << CCP_CLAMP(op->quota_waits - 1, 0, 8), QUOTA_MIN_MS,
+			   QUOTA_MAX_MS);
+}
+
 static int64_t wait_ms(const struct ccp_op *op, unsigned effects, int64_t now)
 {
 	int64_t age = now - op->started_at;
 
-	return effects & CCP_EFFECT_WAIT_BACKOFF
+	return effects & CCP_EFFECT_WAIT_QUOTA ? quota_wait_ms(op, now)
+	       : effects & CCP_EFFECT_WAIT_BACKOFF
 		       ? spread_wait(age / 2, BACKOFF_MIN_MS, BACKOFF_MAX_MS)
 	       : effects & CCP_EFFECT_WAIT_SHORT ? spread_wait(age / 8, SHORT_MIN_MS, SHORT_MAX_MS)
 						 : 0;
@@ -53,6 +70,11 @@ static int journal(struct ccp_db *db, int64_t now, const struct ccp_op *op, cons
 	ccp_json_set_int(&data, "epoch", op->epoch);
 	ccp_json_set_str(&data, "reason", reason);
 	ccp_json_set_str(&data, "errorCode", op->error_code);
+	ccp_json_set_str(&data, "continuedTurnId", op->continued_turn);
+	if (event == CCP_OP_STALLED)
+		ccp_json_set_str(&data, "evidence", op->stall_evidence);
+	if (event == CCP_OP_INTERRUPT)
+		ccp_json_set_str(&data, "interruptReason", op->interrupt_reason);
 	dump = data ? ccp_json_dump(data, NULL) : NULL;
 	if (!dump)
 		return ccp_fail_oom(err);
@@ -77,6 +99,8 @@ static int copy_texts(struct ccp_op *op, const struct ccp_op_change *change,
 		{ &op->effective_model, change->effective_model },
 		{ &op->effective_effort, change->effective_effort },
 		{ &op->error_class, change->error_class },
+		{ &op->stall_evidence, change->stall_evidence },
+		{ &op->terminals, change->terminals },
 	};
 
 	for (size_t i = 0; i < CCP_ARRAY_SIZE(texts); i++)
@@ -102,6 +126,25 @@ static bool begins_anew(enum ccp_op_event event)
 	return event == CCP_OP_CLAIM || event == CCP_OP_WORKER_LOST;
 }
 
+/* A time that has passed says nothing about a limit that is still there. */
+static void take_quota(struct ccp_op *op, const struct ccp_op_change *change, int64_t now)
+{
+	bool told = change->quota_resets_at > now;
+
+	op->quota_resets_at = told ? change->quota_resets_at : 0;
+	op->quota_window = told ? change->quota_window : 0;
+}
+
+/* The first wish counts. */
+static int ask_interrupt(struct ccp_op *op, enum ccp_op_event event, int64_t now,
+			 const struct ccp_op_change *change, struct codexcp_error *err)
+{
+	if (event != CCP_OP_INTERRUPT || op->interrupt_at)
+		return 0;
+	op->interrupt_at = now;
+	return ccp_row_set(&op->interrupt_reason, change->interrupt_reason, err);
+}
+
 /* What an event changes beside the step. */
 static int take_change(struct ccp_op *op, enum ccp_op_event event, int64_t now,
 		       const struct ccp_op_change *change, struct codexcp_error *err)
@@ -118,9 +161,13 @@ static int take_change(struct ccp_op *op, enum ccp_op_event event, int64_t now,
 		op->started_at = now;
 	if ((event == CCP_OP_WORKER_LOST || event == CCP_OP_CONNECTION_LOST) && !change->orderly)
 		op->crash_count++;
-	if (event == CCP_OP_INTERRUPT && !op->interrupt_at)
-		op->interrupt_at = now;
-	if (copy_texts(op, change, err) < 0)
+	if (event == CCP_OP_QUOTA_EXCEEDED || event == CCP_OP_QUOTA_TOLD)
+		take_quota(op, change, now);
+	if (event == CCP_OP_STALLED)
+		op->stalled_at = change->stalled_at;
+	if (change->error)
+		(void)ccp_row_set(&op->error_class, NULL, NULL);
+	if (ask_interrupt(op, event, now, change, err) < 0 || copy_texts(op, change, err) < 0)
 		return CODEXCP_E_NO_MEMORY;
 	return copy_error(op, change->error, err);
 }
@@ -134,6 +181,49 @@ static int forget_turn(struct ccp_op *op, bool thread_too, struct codexcp_error 
 		(void)ccp_row_set(&op->baseline_turn, NULL, NULL);
 	}
 	return ccp_row_set(&op->turn_id, NULL, err);
+}
+
+/* The turn that was cut stays in the thread, which has been spoken in now. */
+static int continue_turn(struct ccp_op *op, unsigned effects, struct codexcp_error *err)
+{
+	int r = ccp_row_set(&op->continued_turn, op->turn_id, err);
+
+	op->thread_is_new = 0;
+	if (effects & CCP_EFFECT_COUNT_CONTINUATION)
+		op->continuations++;
+	else
+		op->quota_waits++;
+	return r < 0 ? r : forget_turn(op, false, err);
+}
+
+/*
+ * Who waits for the account's limit, or is the first to try after it, holds the others back; not
+ * when something else comes in its way.
+ */
+static void hold_account(struct ccp_op *op, const struct ccp_op_decision *decision)
+{
+	switch (decision->next) {
+	case CCP_STEP_IS_WAITING_FOR_QUOTA:
+		op->quota_held = 1;
+		return;
+	case CCP_STEP_IS_CLAIMED:
+	case CCP_STEP_IS_THREAD_SENT:
+	case CCP_STEP_IS_TURN_SENT:
+	case CCP_STEP_IS_RUNNING:
+		if (decision->effects & CCP_EFFECT_LET_GO)
+			op->quota_held = 0;
+		return;
+	case CCP_STEP_IS_QUEUED:
+	case CCP_STEP_IS_LOOKING_UP:
+	case CCP_STEP_IS_WAITING_FOR_APPROVAL:
+	case CCP_STEP_IS_WAITING_FOR_USER_INPUT:
+	case CCP_STEP_IS_COMPLETED:
+	case CCP_STEP_IS_FAILED:
+	case CCP_STEP_IS_INTERRUPTED:
+	case CCP_STEP_IS_UNKNOWN:
+		op->quota_held = 0;
+		return;
+	}
 }
 
 static int end(struct ccp_op *op, int64_t now, struct codexcp_error *err)
@@ -157,6 +247,24 @@ static void forget_error(struct ccp_op *op, enum ccp_step next)
 	op->error_retryable = 0;
 }
 
+/* Whatever else happens to a turn than being interrupted says that it is not stalled. */
+static void forget_stall(struct ccp_op *op, enum ccp_op_event event, enum ccp_step next)
+{
+	if (event == CCP_OP_STALLED || event == CCP_OP_INTERRUPT || next == CCP_STEP_IS_INTERRUPTED)
+		return;
+	op->stalled_at = 0;
+	(void)ccp_row_set(&op->stall_evidence, NULL, NULL);
+}
+
+/* Who interrupted it. */
+static const char *reason_of(const struct ccp_op *op, const struct ccp_op_decision *decision)
+{
+	return ccp_streq(decision->reason, "interrupted_by_request") &&
+			       ccp_streq(op->interrupt_reason, "stalled")
+		       ? "interrupted_stalled"
+		       : decision->reason;
+}
+
 /* Write the decision into the row. */
 static int take_decision(struct ccp_op *op, const struct ccp_op_decision *decision, int64_t now,
 			 const char *queued_reason, struct codexcp_error *err)
@@ -168,12 +276,15 @@ static int take_decision(struct ccp_op *op, const struct ccp_op_decision *decisi
 	if (r == 0)
 		r = ccp_row_set(&op->status, row->status, err);
 	if (r == 0)
-		r = ccp_row_set(&op->reason, decision->reason, err);
+		r = ccp_row_set(&op->reason, reason_of(op, decision), err);
 	if (decision->effects & CCP_EFFECT_FREE_ATTEMPT)
 		op->attempt = CCP_MAX(op->attempt - 1, 0);
 	if (decision->effects & CCP_EFFECT_CLEAN_STEP)
 		op->crash_count = 0;
 	forget_error(op, decision->next);
+	hold_account(op, decision);
+	if (r == 0 && decision->effects & CCP_EFFECT_CONTINUE)
+		r = continue_turn(op, decision->effects, err);
 	wait = wait_ms(op, decision->effects, now);
 	op->not_before = wait ? now + wait : 0;
 	if (r == 0 && row->flags & CCP_STEP_TERMINAL)
@@ -193,6 +304,11 @@ static struct ccp_op_facts facts_of(const struct ccp_op *op, const struct ccp_op
 		.interrupt_asked = op->interrupt_at != 0,
 		.read_only = ccp_op_sandbox(op) == CCP_SANDBOX_READ_ONLY,
 		.thread_is_new = op->thread_is_new && !change->thread_here,
+		.may_continue = ccp_streq(op->on_interruption, "continue") &&
+				op->continuations < op->max_continuations,
+		.codex_lives = change->codex_lives,
+		.quota_waits_left = op->quota_waits < CCP_OP_MAX_QUOTA_WAITS,
+		.quota_held = op->quota_held,
 		.attempt = op->attempt,
 		.crash_count = op->crash_count,
 	};
@@ -209,8 +325,8 @@ static const struct {
 	{ CCP_OP_ABSENT, CODEXCP_E_APP_SERVER_UNAVAILABLE, "codex app-server" },
 };
 
-static int name_crashes(struct ccp_op *op, enum ccp_op_event event, enum ccp_step next,
-			struct codexcp_error *err)
+static int name_loss(struct ccp_op *op, enum ccp_op_event event, enum ccp_step next,
+		     struct codexcp_error *err)
 {
 	_cleanup_error_ struct codexcp_error crashed = { 0 };
 
@@ -221,7 +337,16 @@ static int name_crashes(struct ccp_op *op, enum ccp_op_event event, enum ccp_ste
 			ccp_fail(&crashed, crashes[i].code,
 				 "%s died %d times while it began this operation", crashes[i].what,
 				 (int)op->crash_count);
-	return copy_error(op, &crashed, err);
+	if (event == CCP_OP_ABSENT_POWER_LOSS)
+		ccp_fail(&crashed, CODEXCP_E_APP_SERVER_UNAVAILABLE,
+			 "the machine was started again, and Codex's history of the thread has no "
+			 "trace of the turn, which may have been lost with it");
+	if (copy_error(op, &crashed, err) < 0)
+		return CODEXCP_E_NO_MEMORY;
+	/* It may have run: whether to ask again is not for a program to decide. */
+	if (next == CCP_STEP_IS_UNKNOWN)
+		op->error_retryable = 0;
+	return 0;
 }
 
 static int write_decision(struct ccp_db *db, struct ccp_op *op, enum ccp_op_event event,
@@ -235,14 +360,15 @@ static int write_decision(struct ccp_db *db, struct ccp_op *op, enum ccp_op_even
 	op->updated_at = now;
 	if (r == 0)
 		r = take_decision(op, decision, now, queued_reason, err);
+	forget_stall(op, event, decision->next);
 	if (r == 0)
-		r = name_crashes(op, event, decision->next, err);
+		r = name_loss(op, event, decision->next, err);
 	if (r == 0)
 		r = ccp_op_update(db, op, err);
 	if (r == 0)
 		return ccp_fail(err, CODEXCP_E_STATE_BUSY, "operation %s was changed meanwhile",
 				op->id);
-	return r < 0 ? r : journal(db, now, op, text, event, decision->reason, err);
+	return r < 0 ? r : journal(db, now, op, text, event, op->reason, err);
 }
 
 /* An event that changes nothing leaves nothing of what it brought either. */

@@ -19,9 +19,11 @@
 /* Arguments that say what is wanted; the rest (title, priority, timeouts, display) may change on a
  * retry. */
 static const char *const meaning_keys[] = {
-	"operation_type", "project_id",         "cwd",           "thread_id", "chat_id",
-	"message",        "input_items",        "output_schema", "sandbox",   "approval_policy",
-	"model",          "collaboration_mode", "thread_mode",
+	"operation_type",  "project_id",      "cwd",
+	"thread_id",       "chat_id",         "message",
+	"input_items",     "output_schema",   "sandbox",
+	"approval_policy", "model",           "collaboration_mode",
+	"thread_mode",     "on_interruption", "max_continuations",
 };
 
 void ccp_submit_done(struct ccp_submit *submit)

@@ -11,6 +11,11 @@
 	X(NEW_THREAD, "it was the thread's first turn, and the thread is gone", f->thread_is_new)  \
 	X(READ_ONLY_NEW, "the turn cannot write, was the thread's first, and the thread is gone",  \
 	  f->read_only && f->thread_is_new)                                                        \
+	X(MAY_CONTINUE, "on_interruption is continue, and continuations are left",                 \
+	  f->may_continue)                                                                         \
+	X(CODEX_LIVES, "the process that ran it still runs", f->codex_lives)                       \
+	X(QUOTA_WAITS_LEFT, "quota waits are left", f->quota_waits_left)                           \
+	X(QUOTA_HELD, "nothing went through since the limit", f->quota_held)                       \
 	X(ATTEMPTS_LEFT, "attempts are left", f->attempt < CCP_OP_MAX_ATTEMPTS)                    \
 	X(OVERLOADS_LEFT, "overload retries are left", f->attempt < CCP_OP_MAX_OVERLOADS)          \
 	X(CRASHED_TOO_OFTEN, "processes died with it too often",                                   \
@@ -35,6 +40,7 @@ static bool holds(enum guard guard, const struct ccp_op_facts *f)
 }
 
 #define IN(step) (1u << CCP_STEP_IS_##step)
+#define WAITING  (IN(QUEUED) | IN(WAITING_FOR_QUOTA))
 #define STARTING (IN(CLAIMED) | IN(THREAD_SENT))
 #define LIVE     (IN(RUNNING) | IN(WAITING_FOR_APPROVAL) | IN(WAITING_FOR_USER_INPUT))
 /* The turn may have reached Codex and has not ended as far as we know. */
@@ -55,8 +61,8 @@ struct transition {
 /* clang-format off */
 static const struct transition transitions[] = {
 	/* to a turn */
-	{ IN(QUEUED), CCP_OP_CLAIM, WHEN_READY, TO(THREAD_SENT), DO(SEND_THREAD) },
-	{ IN(QUEUED), CCP_OP_CLAIM, WHEN_ALWAYS, TO(CLAIMED), DO(START_APP_SERVER) },
+	{ WAITING, CCP_OP_CLAIM, WHEN_READY, TO(THREAD_SENT), DO(SEND_THREAD) },
+	{ WAITING, CCP_OP_CLAIM, WHEN_ALWAYS, TO(CLAIMED), DO(START_APP_SERVER) },
 	{ IN(CLAIMED), CCP_OP_APP_SERVER_READY, WHEN_ALWAYS, TO(THREAD_SENT), DO(SEND_THREAD) },
 	{ IN(THREAD_SENT), CCP_OP_THREAD_READY, WHEN_ALWAYS, TO(TURN_SENT), DO(SEND_TURN) },
 	{ IN(TURN_SENT) | IN(LOOKING_UP), CCP_OP_TURN_STARTED, WHEN_INTERRUPT_ASKED, TO(RUNNING), DO(SEND_INTERRUPT) | DO(CLEAN_STEP) },
@@ -77,8 +83,18 @@ static const struct transition transitions[] = {
 	{ SENT, CCP_OP_TURN_COMPLETED, WHEN_ALWAYS, TO(COMPLETED), 0 },
 	{ SENT, CCP_OP_TURN_FAILED, WHEN_ALWAYS, TO(FAILED), 0 },
 	{ SENT, CCP_OP_TURN_INTERRUPTED, WHEN_INTERRUPT_ASKED, TO(INTERRUPTED), 0, 0, "interrupted_by_request" },
+	{ SENT, CCP_OP_QUOTA_EXCEEDED, WHEN_INTERRUPT_ASKED, TO(INTERRUPTED), 0, 0, "interrupted_by_request" },
+	{ SENT, CCP_OP_QUOTA_EXCEEDED, WHEN_QUOTA_WAITS_LEFT, TO(WAITING_FOR_QUOTA), DO(CONTINUE) | DO(FREE_ATTEMPT) | DO(WAIT_QUOTA) | DO(READ_LIMITS) },
+	{ SENT, CCP_OP_QUOTA_EXCEEDED, WHEN_ALWAYS, TO(FAILED), 0 },
+	{ IN(LOOKING_UP), CCP_OP_TURN_INTERRUPTED, WHEN_CODEX_LIVES, TO(INTERRUPTED), 0, 0, "interrupted_in_codex" },
+	{ IN(LOOKING_UP), CCP_OP_TURN_INTERRUPTED, WHEN_MAY_CONTINUE, TO(QUEUED), DO(CONTINUE) | DO(COUNT_CONTINUATION) | DO(FREE_ATTEMPT), CCP_QUEUED_CONTINUING },
 	{ IN(LOOKING_UP), CCP_OP_TURN_INTERRUPTED, WHEN_ALWAYS, TO(INTERRUPTED), 0, 0, "app_server_exit" },
 	{ SENT, CCP_OP_TURN_INTERRUPTED, WHEN_ALWAYS, TO(INTERRUPTED), 0, 0, "interrupted_in_codex" },
+
+	/* the account's usage limit */
+	{ IN(WAITING_FOR_QUOTA), CCP_OP_QUOTA_TOLD, WHEN_ALWAYS, TO(WAITING_FOR_QUOTA), DO(WAIT_QUOTA) },
+	{ IN(WAITING_FOR_QUOTA), CCP_OP_QUOTA_OVER, WHEN_ALWAYS, TO(WAITING_FOR_QUOTA), 0 },
+	{ IN(RUNNING), CCP_OP_QUOTA_PASSED, WHEN_QUOTA_HELD, TO(RUNNING), DO(LET_GO) },
 
 	/* failures before and at sending */
 	{ STARTING | IN(TURN_SENT), CCP_OP_REFUSED, WHEN_ALWAYS, TO(FAILED), 0 },
@@ -116,8 +132,12 @@ static const struct transition transitions[] = {
 	{ IN(LOOKING_UP), CCP_OP_ABSENT_POWER_LOSS, WHEN_ALWAYS, TO(UNKNOWN), 0, 0, "power_loss" },
 	{ IN(LOOKING_UP), CCP_OP_REFUSED, WHEN_ALWAYS, TO(UNKNOWN), 0, 0, "no_evidence" },
 
+	/* supervision of the turn that runs */
+	{ IN(RUNNING), CCP_OP_STALLED, WHEN_ALWAYS, TO(RUNNING), 0 },
+	{ IN(RUNNING), CCP_OP_GOES_ON, WHEN_ALWAYS, TO(RUNNING), 0 },
+
 	/* somebody wants it to stop */
-	{ IN(QUEUED) | STARTING, CCP_OP_INTERRUPT, WHEN_ALWAYS, TO(INTERRUPTED), 0, 0, "interrupted_by_request" },
+	{ WAITING | STARTING, CCP_OP_INTERRUPT, WHEN_ALWAYS, TO(INTERRUPTED), 0, 0, "interrupted_by_request" },
 	{ LIVE, CCP_OP_INTERRUPT, WHEN_ALWAYS, TO(RUNNING), DO(SEND_INTERRUPT) },
 	{ IN(TURN_SENT), CCP_OP_INTERRUPT, WHEN_ALWAYS, TO(TURN_SENT), 0 },
 	{ IN(LOOKING_UP), CCP_OP_INTERRUPT, WHEN_ALWAYS, TO(LOOKING_UP), 0 },

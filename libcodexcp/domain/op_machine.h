@@ -22,6 +22,10 @@
 	X(TURN_STARTED, "turn_started", "Codex accepted the turn, or it was found running")        \
 	X(TURN_COMPLETED, "turn_completed", "the turn ended by itself")                            \
 	X(TURN_FAILED, "turn_failed", "Codex gave the turn up")                                    \
+	X(QUOTA_EXCEEDED, "quota_exceeded", "Codex gave the turn up: the account's usage limit")   \
+	X(QUOTA_TOLD, "quota_told", "Codex says when the limit ends")                              \
+	X(QUOTA_OVER, "quota_over", "another login, or another turn went through")                 \
+	X(QUOTA_PASSED, "quota_passed", "the model answers again")                                 \
 	X(TURN_INTERRUPTED, "turn_interrupted", "the turn was cut, on trusted evidence")           \
 	X(APPROVAL_OPENED, "approval_opened", "Codex asks for an approval")                        \
 	X(INPUT_OPENED, "input_opened", "Codex asks a question")                                   \
@@ -35,6 +39,8 @@
 	X(ABSENT, "absent", "evidence: the turn never ran")                                        \
 	X(ABSENT_POWER_LOSS, "absent_power_loss",                                                  \
 	  "no trace of the turn, but the machine was started again since")                         \
+	X(STALLED, "stalled", "its turn tells nothing, and nothing that it waits for runs")        \
+	X(GOES_ON, "goes_on", "there is news of a turn that was stalled")                          \
 	X(INTERRUPT, "interrupt", "somebody wants it to stop")
 
 enum ccp_op_event {
@@ -54,7 +60,12 @@ enum ccp_op_event {
 	X(WAIT_SHORT, 6, "look again soon")                                                        \
 	X(FREE_ATTEMPT, 7, "does not count as an attempt")                                         \
 	X(CLEAN_STEP, 8, "the crash count starts again")                                           \
-	X(FORGET_THREAD, 9, "the thread was never stored: take a new one")
+	X(FORGET_THREAD, 9, "the thread was never stored: take a new one")                         \
+	X(CONTINUE, 10, "the next turn goes on where this one was cut")                            \
+	X(COUNT_CONTINUATION, 11, "it is one of max_continuations")                                \
+	X(WAIT_QUOTA, 12, "wait until the limit ends")                                             \
+	X(READ_LIMITS, 13, "ask when the limit ends")                                              \
+	X(LET_GO, 14, "what else waits for the limit may go on")
 
 enum ccp_op_effect {
 #define X(effect, bit, name) CCP_EFFECT_##effect = 1 << (bit),
@@ -62,16 +73,21 @@ enum ccp_op_effect {
 #undef X
 };
 
-#define CCP_OP_MAX_ATTEMPTS  3
-#define CCP_OP_MAX_OVERLOADS 10
-#define CCP_OP_MAX_CRASHES   3
+#define CCP_OP_MAX_ATTEMPTS    3
+#define CCP_OP_MAX_OVERLOADS   10
+#define CCP_OP_MAX_CRASHES     3
+#define CCP_OP_MAX_QUOTA_WAITS 5
 
 /* What a decision may depend on beside step and event. */
 struct ccp_op_facts {
 	bool app_server_ready;
 	bool interrupt_asked;
-	bool read_only;      /* the turn cannot write: running it twice harms nobody */
-	bool thread_is_new;  /* this operation started its thread, and it is not loaded any more */
+	bool read_only;     /* the turn cannot write: running it twice harms nobody */
+	bool thread_is_new; /* this operation started its thread, and it is not loaded any more */
+	bool may_continue;  /* on_interruption, and continuations are left */
+	bool codex_lives;   /* the app-server process that ran the turn still runs */
+	bool quota_waits_left;
+	bool quota_held;     /* nothing has gone through since the account's limit stopped it */
 	int64_t attempt;     /* attempts begun, the present one included */
 	int64_t crash_count; /* workers and app-servers that died with it before its turn ran */
 };

@@ -8,6 +8,8 @@
 #include "domain/op_machine.h"
 #include "domain/queue.h"
 #include "domain/slot_view.h"
+#include "domain/stall.h"
+#include "domain/terminals.h"
 #include "store/worker_store.h"
 
 static enum ccp_step step_of(const struct ccp_op *op)
@@ -34,13 +36,20 @@ static const char *queued_reason(struct ccp_db *db, const struct ccp_op *op, int
 {
 	const char *reason = ccp_queued_reason_name(CCP_QUEUED_WORKER);
 	_cleanup_slots_ struct ccp_slots slots = { 0 };
+	bool known = view->worker_alive &&
+		     ccp_queue_slots(db, &view->limits, now, &slots, NULL) == 0;
 
-	if (ccp_queue_slots(db, &view->limits, now, &slots, NULL) == 0) {
-		slots.crowded = view->crowded;
-		(void)ccp_queue_reason(db, &view->limits, &slots, op, now, view->worker_alive,
-				       &reason, NULL);
-	}
+	slots.crowded = view->crowded;
+	(void)ccp_queue_reason(db, &view->limits, known ? &slots : NULL, op, now, &reason, NULL);
 	return reason;
+}
+
+static struct ccp_op_quota account_of(struct ccp_db *db)
+{
+	struct ccp_op_quota quota = { 0 };
+
+	(void)ccp_op_quota(db, &quota, NULL);
+	return quota;
 }
 
 /* The operation */
@@ -56,8 +65,16 @@ static void set_error(json_t **obj, const struct ccp_op *op)
 	ccp_json_set_str(&error, "message", op->error_message);
 	ccp_json_set_str(&error, "class", op->error_class);
 	ccp_json_set_bool(&error, "retryable", op->error_retryable);
-	ccp_json_set_time(&error, "retryAt", op->not_before);
+	ccp_json_set_time(&error, "retryAt",
+			  op->not_before || op->active ? op->not_before : op->quota_resets_at);
 	ccp_json_set_new(obj, "error", error);
+}
+
+static void set_stall(json_t **obj, const struct ccp_op *op, int64_t now)
+{
+	json_auto_t *stall = ccp_stall_view(op, now);
+
+	ccp_json_set(obj, "stall", stall);
 }
 
 /* While it is polled: without what stands in `effective` as well or can wait for the end. */
@@ -103,6 +120,52 @@ static void set_full_only(json_t **obj, struct ccp_db *db, const struct ccp_op *
 	ccp_json_set_int(obj, "stalenessSeconds", CCP_MAX(now - op->updated_at, 0) / 1000);
 	ccp_view_queue(obj, op, reason);
 	ccp_view_slot(obj, db, op, &view->limits);
+}
+
+static void set_quota(json_t **obj, struct ccp_db *db, const struct ccp_op *op)
+{
+	json_t *quota;
+
+	ccp_json_set_time(obj, "nextAttemptAt", CCP_MAX(op->not_before, account_of(db).until));
+	if (!op->quota_resets_at)
+		return;
+	quota = json_object();
+	ccp_json_set_time(&quota, "resetsAt", op->quota_resets_at);
+	if (op->quota_window)
+		ccp_json_set_int(&quota, "windowMinutes", op->quota_window);
+	ccp_json_set_new(obj, "quota", quota);
+}
+
+/* Turns before the present one. */
+static void set_continuations(json_t **obj, const struct ccp_op *op, const struct ccp_view *view)
+{
+	if (op->continuations || op->quota_waits)
+		ccp_json_set_str(obj, "continuedTurnId", op->continued_turn);
+	if (op->continuations)
+		ccp_json_set_int(obj, "continuations", op->continuations);
+	if (op->quota_waits)
+		ccp_json_set_int(obj, "quotaWaits", op->quota_waits);
+	if (view->full && op->on_interruption) {
+		ccp_json_set_str(obj, "onInterruption", op->on_interruption);
+		ccp_json_set_int(obj, "maxContinuations", op->max_continuations);
+	}
+}
+
+/* What somebody has to do whom no program can relieve of it. */
+static void set_advice(json_t **obj, const struct ccp_op *op)
+{
+	_cleanup_free_ char *advice = NULL;
+
+	if (op->active)
+		return;
+	if (step_of(op) == CCP_STEP_IS_UNKNOWN)
+		advice = ccp_asprintf(
+			"Codex's history of the thread has no trace of the end of the turn, so it "
+			"may have run or not. Look at thread %s and at what the task was to "
+			"change; if the work is missing, submit it again with a new "
+			"client_request_id.",
+			op->thread_id ? op->thread_id : "(none)");
+	ccp_json_set_str(obj, "advice", advice);
 }
 
 static int64_t age_seconds(int64_t now, int64_t at)
@@ -156,7 +219,7 @@ static void set_turn_freshness(json_t **obj, const struct ccp_turn_row *turn, in
 	ccp_json_set_new(obj, "turnFreshness", freshness);
 }
 
-static void set_next(json_t **obj, const struct ccp_op *op, const char *reason,
+static void set_next(json_t **obj, struct ccp_db *db, const struct ccp_op *op, const char *reason,
 		     const struct ccp_view *view)
 {
 	const struct ccp_step_row *row = ccp_step_row(step_of(op));
@@ -166,9 +229,15 @@ static void set_next(json_t **obj, const struct ccp_op *op, const char *reason,
 		const char *other = ccp_queued_reason_action(reason);
 
 		ccp_json_set_str(obj, "queuedReason", reason);
-		ccp_json_set_time(obj, "nextAttemptAt", op->not_before);
+		ccp_json_set_time(obj, "nextAttemptAt",
+				  CCP_MAX(op->not_before, account_of(db).until));
 		action = other ? other : action;
+	} else if (ccp_streq(op->phase, "waiting_for_quota")) {
+		set_quota(obj, db, op);
 	}
+	set_advice(obj, op);
+	if (op->active && op->stalled_at && !op->interrupt_at)
+		action = "interrupt_turn";
 	ccp_json_set_str(obj, "nextRecommendedAction", action);
 	ccp_json_set_int(obj, "recommendedPollAfterSeconds", row->poll_seconds);
 	ccp_json_set_bool(obj, "pollRecommended", op->active);
@@ -220,10 +289,13 @@ json_t *ccp_op_view(struct ccp_db *db, const struct ccp_clock *clock, const stru
 	ccp_json_set_time(&obj, "completedAt", op->completed_at);
 	ccp_json_set_time(&obj, "interruptRequestedAt", op->interrupt_at);
 	ccp_json_set_int(&obj, "attemptCount", op->attempt);
+	set_continuations(&obj, op, view);
 	set_effective(&obj, op);
 	if (!is_brief(op, view))
 		set_requested(&obj, op);
 	set_error(&obj, op);
+	set_stall(&obj, op, now);
+	ccp_terminals_view(&obj, op);
 	if (view->full) {
 		set_full_only(&obj, db, op, now, reason, view);
 		set_freshness(&obj, op, now);
@@ -231,7 +303,7 @@ json_t *ccp_op_view(struct ccp_db *db, const struct ccp_clock *clock, const stru
 	set_worker_state(&obj, db, op, view, now);
 	if (set_turn(&obj, db, op, view, now, err) < 0)
 		return NULL;
-	set_next(&obj, op, reason, view);
+	set_next(&obj, db, op, reason, view);
 	if (!obj)
 		ccp_fail_oom(err);
 	return json_incref(obj);

@@ -142,10 +142,35 @@ static enum ccp_queue_next pick(const struct ccp_op *op, int64_t served_at, void
 	return CCP_QUEUE_LANE_DONE;
 }
 
+static int take_first(const char *id, void *data)
+{
+	snprintf(data, CCP_ID_SIZE, "%s", id);
+	return 1;
+}
+
+/*
+ * The account's limit has stopped some, and they go first: one of them tries, when it is time, and
+ * nobody else is begun before it has got through. They had their slots when they were stopped, and
+ * nobody was let in since.
+ */
+static int next_of_stopped(struct ccp_db *db, const struct ccp_op_quota *quota, int64_t now,
+			   char ret_id[static CCP_ID_SIZE], struct codexcp_error *err)
+{
+	int r;
+
+	if (quota->trying || now < quota->until)
+		return 0;
+	ret_id[0] = '\0';
+	r = ccp_op_each_waiting_for_quota(db, take_first, ret_id, err);
+	/* Somebody may have interrupted the last one just now. */
+	return r < 0 ? r : ret_id[0] != '\0';
+}
+
 int ccp_queue_next(struct ccp_db *db, const struct ccp_limits *limits,
 		   const struct ccp_slots *slots, int64_t now, char ret_id[static CCP_ID_SIZE],
 		   struct codexcp_error *err)
 {
+	struct ccp_op_quota quota;
 	struct picking picking = {
 		.walk = { .db = db, .limits = limits, .now = now, .err = err },
 		.slots = slots,
@@ -157,7 +182,11 @@ int ccp_queue_next(struct ccp_db *db, const struct ccp_limits *limits,
 	/* Nobody need be asked. */
 	if (!ccp_slots_admit(slots, limits, &any, &why))
 		return 0;
-	r = ccp_op_each_queued(db, now, pick, &picking, err);
+	r = ccp_op_quota(db, &quota, err);
+	if (r == 0 && ccp_op_quota_holds(&quota))
+		return next_of_stopped(db, &quota, now, ret_id, err);
+	if (r == 0)
+		r = ccp_op_each_queued(db, now, pick, &picking, err);
 	if (r == 0 && picking.walk.result == 0)
 		next_agent(&picking, NULL);
 	free(picking.agent);
@@ -172,15 +201,23 @@ int ccp_queue_next(struct ccp_db *db, const struct ccp_limits *limits,
 
 int ccp_queue_reason(struct ccp_db *db, const struct ccp_limits *limits,
 		     const struct ccp_slots *slots, const struct ccp_op *op, int64_t now,
-		     bool worker_alive, const char **ret_reason, struct codexcp_error *err)
+		     const char **ret_reason, struct codexcp_error *err)
 {
 	_cleanup_slot_ struct ccp_slot slot = { 0 };
 	enum ccp_queued_reason why = CCP_QUEUED_WORKER;
+	struct ccp_op_quota quota;
 	int r;
 
 	*ret_reason = op->queued_reason ? op->queued_reason : ccp_queued_reason_name(why);
-	if (!worker_alive || op->not_before > now)
+	if (!slots)
 		return 0;
+	r = ccp_op_quota(db, &quota, err);
+	if (r == 0 && ccp_op_quota_holds(&quota)) {
+		*ret_reason = ccp_queued_reason_name(CCP_QUEUED_QUOTA);
+		return 0;
+	}
+	if (r < 0 || op->not_before > now)
+		return r;
 	r = ccp_slot_of(db, op, &slot, err);
 	if (r == 0 && !ccp_slots_admit(slots, limits, &slot, &why))
 		*ret_reason = ccp_queued_reason_name(why);

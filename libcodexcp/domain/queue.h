@@ -8,6 +8,8 @@
  * who name no agent take turns as one, so that naming one is never a disadvantage. An agent's own
  * operations go by priority with ageing, then by age. Of these the first that the slots admit is
  * taken: what has to wait for its slot holds up only what wants the same lock.
+ *
+ * While the account's usage limit holds, nobody is next but one of those that it has stopped.
  */
 #pragma once
 
@@ -22,9 +24,10 @@ int ccp_queue_next(struct ccp_db *db, const struct ccp_limits *limits,
 		   const struct ccp_slots *slots, int64_t now, char ret_id[static CCP_ID_SIZE],
 		   struct codexcp_error *err);
 /*
- * Why a queued operation waits, as clients are told: what its row says while it waits for a point
- * in time, else what is taken, else nothing but its turn. `worker_alive` false: for that.
+ * Why a queued operation waits, as clients are told: for what its row says, while that is a point
+ * in time, else for what is taken, else for its turn. Without a worker (`slots` NULL) only its row
+ * says something.
  */
 int ccp_queue_reason(struct ccp_db *db, const struct ccp_limits *limits,
 		     const struct ccp_slots *slots, const struct ccp_op *op, int64_t now,
-		     bool worker_alive, const char **ret_reason, struct codexcp_error *err);
+		     const char **ret_reason, struct codexcp_error *err);

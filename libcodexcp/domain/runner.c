@@ -8,6 +8,7 @@
 #include "base/log.h"
 #include "base/str.h"
 #include "domain/runner_internal.h"
+#include "domain/slots.h"
 #include "domain/turn_id.h"
 
 /* Streaming progress reaches the disk at most this late. */
@@ -46,6 +47,8 @@ void ccp_runner_trouble(const char *what, const char *op_id, const struct codexc
 static void live_free(struct ccp_live *live)
 {
 	ccp_timer_free(live->timer);
+	ccp_watch_done(live);
+	ccp_terminals_done(live);
 	ccp_track_free(live->track);
 	json_decref(live->early_end);
 	ccp_op_done(&live->op);
@@ -73,6 +76,7 @@ static struct ccp_live *add_live(struct ccp_runner *runner, struct ccp_op *op)
 	live->op = *op;
 	*op = (struct ccp_op){ 0 };
 	DL_APPEND(runner->live, live);
+	ccp_watch_begin(live);
 	return live;
 }
 
@@ -130,6 +134,7 @@ struct apply_job {
 	struct ccp_op_change change;
 	/* What no JSON holds: copies. */
 	char turn_id[CCP_TURN_ID_SIZE], instance[CCP_ID_SIZE];
+	char *terminals;
 	struct codexcp_error error;
 	json_t *keep;
 	struct ccp_op_outcome outcome;
@@ -138,6 +143,7 @@ struct apply_job {
 static void job_free(struct apply_job *job)
 {
 	codexcp_error_done(&job->error);
+	free(job->terminals);
 	json_decref(job->keep);
 	ccp_op_outcome_done(&job->outcome);
 	free(job);
@@ -176,6 +182,8 @@ static void carry_out(struct ccp_live *live, unsigned effects)
 		ccp_send_turn(live);
 	if (effects & CCP_EFFECT_SEND_INTERRUPT)
 		ccp_send_interrupt(live, NULL, NULL);
+	if (effects & CCP_EFFECT_LET_GO)
+		ccp_quota_over(live->runner);
 	if (effects & CCP_EFFECT_LOOK_UP) {
 		ccp_runner_start_app_server(live->runner);
 		if (effects & CCP_EFFECT_WAIT_SHORT)
@@ -304,6 +312,8 @@ static void take_outcome(struct apply_job *job)
 		ccp_turn_known(live);
 		return;
 	}
+	if (job->outcome.effects & CCP_EFFECT_READ_LIMITS)
+		ccp_quota_read(live);
 	end_live(live);
 }
 
@@ -337,6 +347,8 @@ static void keep_change(struct apply_job *job, const struct ccp_op_change *chang
 	job->keep = json_incref(keep);
 	job->change.turn_id = keep_text(change->turn_id, job->turn_id, sizeof(job->turn_id));
 	job->change.instance = keep_text(change->instance, job->instance, sizeof(job->instance));
+	(void)ccp_strdup_opt(change->terminals, &job->terminals);
+	job->change.terminals = job->terminals;
 	if (change->error) {
 		ccp_fail_copy(&job->error, change->error);
 		job->change.error = &job->error;
@@ -419,7 +431,7 @@ static int set_up(struct ccp_runner *runner, struct codexcp_error *err)
 		r = ccp_timer_new(loop, on_start_pause, runner, &runner->start_timer, err);
 	if (r == 0)
 		r = ccp_timer_new(loop, on_leave_timer, runner, &runner->leave_timer, err);
-	return r;
+	return r < 0 ? r : ccp_watch_init(runner, err);
 }
 
 int ccp_runner_new(const struct ccp_runner_options *options, const struct ccp_runner_events *events,
@@ -461,6 +473,7 @@ void ccp_runner_free(struct ccp_runner *runner)
 	ccp_timer_free(runner->idle_timer);
 	ccp_timer_free(runner->start_timer);
 	ccp_timer_free(runner->leave_timer);
+	ccp_timer_free(runner->watch_timer);
 	free(runner);
 }
 
@@ -468,7 +481,7 @@ static int adopt_one(const struct ccp_op *op, void *data)
 {
 	json_t *ids = data;
 
-	return ccp_streq(op->phase, "queued") ? 0 : json_array_append_new(ids, json_string(op->id));
+	return ccp_op_holds_slot(op) ? json_array_append_new(ids, json_string(op->id)) : 0;
 }
 
 static int adopted_tx(struct ccp_db *db, void *data, struct codexcp_error *err)

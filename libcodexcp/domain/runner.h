@@ -26,6 +26,9 @@ struct ccp_runner_options {
 	int64_t epoch;
 	bool orderly;               /* the worker before this one had said goodbye */
 	int64_t app_server_idle_ms; /* stop app-server after this long without work; 0: never */
+	int64_t check_ms;           /* a turn that has told nothing for this long is looked at */
+	int64_t stall_ms;           /* and may be stalled after this */
+	bool interrupt_stalled;
 };
 
 struct ccp_runner_events {

@@ -87,14 +87,27 @@ void ccp_turn_ended(struct ccp_live *live, const char *turn_id, const char *stat
 	_cleanup_error_ struct codexcp_error error = { 0 };
 	struct ccp_op_change change = {
 		.turn_id = live->op.turn_id ? NULL : turn_id,
-		.instance = ccp_appserver_info(live->runner->as)->instance
+		.instance = ccp_appserver_info(live->runner->as)->instance,
+		.codex_lives = ccp_instance_fate(live->runner, live->op.instance) ==
+			       CCP_INSTANCE_PRESENT,
 	};
 	enum ccp_op_event event = end_event(status);
+	_cleanup_free_ char *terminals = NULL;
+
+	if (event == CCP_OP_TURN_INTERRUPTED && ccp_terminals_hold(live, turn_id, keep))
+		return;
+	(void)ccp_strdup_opt(ccp_terminals_told(live), &terminals);
+	change.terminals = terminals;
 
 	if (event == CCP_OP_TURN_FAILED)
 		change.error_class = ccp_codex_turn_error(codex_error, &error);
 	if (error.code)
 		change.error = &error;
+	if (ccp_codex_is_usage_limit(change.error_class)) {
+		event = CCP_OP_QUOTA_EXCEEDED;
+		change.quota_resets_at = live->runner->limit.resets_at;
+		change.quota_window = live->runner->limit.window;
+	}
 	ccp_runner_apply(live->runner, live->op.id, event, &change, keep);
 }
 
@@ -115,6 +128,7 @@ void ccp_turn_known(struct ccp_live *live)
 	json_auto_t *params = TAKE_PTR(live->early_end);
 	struct ccp_event event;
 
+	ccp_quota_known(live);
 	if (!params || !live->op.turn_id)
 		return;
 	ccp_event_parse("turn/completed", params, &event);
@@ -124,26 +138,40 @@ void ccp_turn_known(struct ccp_live *live)
 	turn_completed(live, &event);
 }
 
+static void check_soon(struct ccp_live *live, const struct codexcp_error *why)
+{
+	/* Garbage that does not end must not put the look off for ever. */
+	if (!live->timer || !ccp_timer_active(live->timer))
+		ccp_look_up_later(live, CHECK_MS);
+}
+
 static void on_notification(const char *method, json_t *params, void *data)
 {
 	struct ccp_runner *runner = data;
 	struct ccp_event event;
 	struct ccp_live *live;
 
+	ccp_quota_notification(runner, method, params);
 	ccp_event_parse(method, params, &event);
 	live = event.thread_id ? ccp_live_by_thread(runner, event.thread_id) : NULL;
 	if (!live)
 		return;
 	/* Another turn of the thread (a continuation that Codex began, somebody else's) is not
 	 * ours. */
-	if (event.turn_id && live->op.turn_id && !ccp_turn_id_is(live->op.turn_id, event.turn_id))
+	if (event.turn_id && live->op.turn_id && !ccp_turn_id_is(live->op.turn_id, event.turn_id)) {
+		/* A thread runs one turn at a time: was the end of ours missed? */
+		if (event.kind == CCP_EVENT_TURN_STARTED)
+			check_soon(live, NULL);
 		return;
+	}
+	ccp_watch_heard(live, &event);
 	if (event.kind == CCP_EVENT_TURN_COMPLETED && !live->op.turn_id) {
 		keep_end(live, params);
 		return;
 	}
 	if (ccp_track_event(live->track, &event, ccp_runner_now(runner), NULL) < 0)
 		ccp_log(CCP_LOG_ERROR, "progress was lost", "operation", live->op.id, NULL);
+	ccp_quota_event(live, &event);
 	if (event.kind == CCP_EVENT_TURN_COMPLETED && event.turn_id)
 		turn_completed(live, &event);
 	else if (ccp_track_dirty(live->track))
@@ -284,13 +312,6 @@ static void on_gone(const struct codexcp_error *why, void *data)
 	}
 	ccp_timer_start(runner->start_timer, START_PAUSE_MS);
 	each_live(runner, app_server_gone, why);
-}
-
-static void check_soon(struct ccp_live *live, const struct codexcp_error *why)
-{
-	/* Garbage that does not end must not put the look off for ever. */
-	if (!live->timer || !ccp_timer_active(live->timer))
-		ccp_look_up_later(live, CHECK_MS);
 }
 
 /* It may have been the end of a turn: what it said is not kept, and the turns are looked at. */

@@ -1,14 +1,26 @@
 /*
  * What the files of the runner share: runner.c (life, rows), runner_events.c (what app-server
  * says), runner_send.c (requests to Codex and their answers), runner_lookup.c (what happened to a
- * lost turn), runner_schedule.c (who is next).
+ * lost turn), runner_quota.c (the account's limit), runner_watch.c (turns without news),
+ * runner_terminals.c (what an interrupted turn leaves running), runner_schedule.c (who is next).
  */
 #pragma once
 
 #include "appserver/events.h"
+#include "appserver/rate_limits.h"
 #include "domain/op_apply.h"
 #include "domain/runner.h"
 #include "domain/turn_track.h"
+
+/* A running turn between two pieces of news. */
+struct ccp_watch {
+	int64_t quiet_ms; /* counted by a timer: it stands still while the machine sleeps */
+	int64_t look_ms;  /* quiet for this long, the turn is looked at */
+	int looks;        /* that found nothing */
+	bool looking;
+	bool stalled; /* as told to the row */
+	json_t *work; /* ids of the turn's items in progress that are not the model's */
+};
 
 /* An operation between queue and end. */
 struct ccp_live {
@@ -20,6 +32,11 @@ struct ccp_live {
 	unsigned connection;     /* on which turn/start was sent; 0: by an earlier worker */
 	/* turn/completed of a turn that may be ours: its id is not known yet */
 	json_t *early_end;
+	bool request_shown; /* the thread's history shows what was asked for */
+	bool answered;      /* the model has said something */
+	struct ccp_watch watch;
+	bool interrupting;       /* turn/interrupt was sent */
+	struct ccp_sweep *sweep; /* of what the interrupted turn leaves running, or NULL */
 	struct ccp_live *next, *prev;
 };
 
@@ -46,13 +63,15 @@ struct ccp_runner {
 	struct ccp_runner_events events;
 	void *data;
 	struct ccp_appserver *as;
-	struct ccp_timer *flush_timer, *due_timer, *idle_timer, *start_timer, *leave_timer;
+	struct ccp_timer *flush_timer, *due_timer, *idle_timer, *start_timer, *leave_timer,
+		*watch_timer;
 	struct ccp_live *live;
 	struct ccp_send *sends;
 	bool claiming;
 	bool adopting; /* operations of an earlier worker do not have their slots back yet */
 	bool stopping; /* app-server ends because we asked it to */
-	int64_t crowded_since; /* boot clock: too many requests are unanswered; 0: no */
+	struct ccp_rate_limit limit; /* of the account, as Codex told last */
+	int64_t crowded_since;       /* boot clock: too many requests are unanswered; 0: no */
 	bool crowded_told;
 	/* Only the connection was lost: what is attached to again, how often that was tried, and
 	 * since when. */
@@ -141,6 +160,36 @@ void ccp_instance_kill(const struct ccp_runner *runner, const char *instance);
 /* runner_lookup.c: for a lost turn its fate, for a running one whether it has ended unseen */
 void ccp_look_up(struct ccp_live *live);
 void ccp_look_up_later(struct ccp_live *live, int64_t delay_ms);
+
+/* runner_quota.c */
+void ccp_quota_notification(struct ccp_runner *runner, const char *method, const json_t *params);
+/* The first answer of the model after a limit lets the others go, once the turn is known. */
+void ccp_quota_event(struct ccp_live *live, const struct ccp_event *event);
+void ccp_quota_known(struct ccp_live *live);
+/* What waits for the limit need not wait any longer. */
+void ccp_quota_over(struct ccp_runner *runner);
+/* Ask when the limit ends, if Codex has not said it. */
+void ccp_quota_read(struct ccp_live *live);
+
+/* runner_watch.c: turns without news */
+int ccp_watch_init(struct ccp_runner *runner, struct codexcp_error *err);
+/* From when it is live. */
+void ccp_watch_begin(struct ccp_live *live);
+void ccp_watch_done(struct ccp_live *live);
+/* There is news of it. */
+void ccp_watch_heard(struct ccp_live *live, const struct ccp_event *event);
+
+/* runner_terminals.c: the commands of a turn that is interrupted */
+/* Before it is. */
+void ccp_terminals_list(struct ccp_live *live);
+/* When it was: true, the end has to wait until they have ended; it is told again then. */
+bool ccp_terminals_hold(struct ccp_live *live, const char *turn_id, json_t *keep);
+/* What is to be told about them, or NULL; borrowed. */
+const char *ccp_terminals_told(const struct ccp_live *live);
+void ccp_terminals_done(struct ccp_live *live);
+/* Of an answer to thread/backgroundTerminals/list those that the operation's turn began; a new
+ * reference or NULL. */
+json_t *ccp_terminals_own(const struct ccp_live *live, const json_t *result);
 
 /* runner_schedule.c */
 void ccp_schedule(struct ccp_runner *runner);

@@ -6,6 +6,7 @@
  */
 #include "base/json.h"
 #include "base/str.h"
+#include "domain/continuation.h"
 #include "domain/runner_internal.h"
 #include "domain/turn_id.h"
 
@@ -45,13 +46,15 @@ static bool find_turn(const struct ccp_live *live, json_t *turns, struct ccp_tur
 	const struct ccp_codex_version *version = &ccp_appserver_info(live->runner->as)->version;
 	bool marked = ccp_codex_has(version, CCP_CODEX_CLIENT_MESSAGE_ID);
 	bool unique = ccp_codex_has(version, CCP_CODEX_UNIQUE_TURN_IDS);
+	char mark[CCP_OP_MARK_SIZE];
 	json_t *value;
 	size_t i;
 
+	ccp_op_mark(&live->op, mark);
 	json_array_foreach (turns, i, value) {
 		if (ccp_turn_parse(value, ret_turn) < 0)
 			continue;
-		if (ccp_turn_has_client_id(ret_turn, live->op.id) ||
+		if (ccp_turn_has_client_id(ret_turn, mark) ||
 		    (unique && ccp_turn_id_is(live->op.turn_id, ret_turn->id)) ||
 		    (!marked && (int64_t)i == live->op.baseline_count))
 			return true;
@@ -128,8 +131,8 @@ static void outcome_not_told(struct ccp_live *live)
 	ccp_runner_apply(live->runner, live->op.id, CCP_OP_REFUSED, &change, NULL);
 }
 
-/* While a turn begins or ends its history says for a moment that it was cut, though the process that
- * runs it lives, and nobody asked for that. */
+/* While a turn begins or ends its history says for a moment that it was cut, though the process
+ * that runs it lives, and nobody asked for that. */
 static bool may_not_be_cut(struct ccp_live *live, const struct ccp_turn *turn)
 {
 	return ccp_streq(turn->status, "interrupted") && !live->op.interrupt_at &&
@@ -141,9 +144,10 @@ static void found(struct ccp_live *live, const struct ccp_turn *turn, json_t *ke
 {
 	const struct ccp_appserver_info *info = ccp_appserver_info(live->runner->as);
 	bool in_progress = ccp_streq(turn->status, "inProgress");
-	char kept[CCP_TURN_ID_SIZE];
+	char kept[CCP_TURN_ID_SIZE], mark[CCP_OP_MARK_SIZE];
 	const struct ccp_op_change change = {
-		.turn_id = ccp_turn_id_keep(&info->version, turn->id, live->op.id, kept),
+		.turn_id = ccp_turn_id_keep(&info->version, turn->id, ccp_op_mark(&live->op, mark),
+					    kept),
 		.instance = info->instance,
 	};
 
@@ -243,11 +247,12 @@ static void check(struct ccp_live *live, json_t *result, const struct codexcp_er
 	/* The death of the process is told by its own event. */
 	if (err && ccp_codex_problem(err) == CCP_PROBLEM_GONE)
 		return;
-	if (err || ccp_thread_answer_parse(result, &answer, NULL) < 0 ||
-	    !find_turn(live, answer.turns, &turn))
-		ccp_look_up_later(live, 0);
-	else
+	if (!err && ccp_thread_answer_parse(result, &answer, NULL) == 0 &&
+	    find_turn(live, answer.turns, &turn))
 		found(live, &turn, result);
+	else if (++live->looks < REFUSED_LOOKS)
+		ccp_look_up_later(live, 0);
+	/* else it is looked at again when it has been quiet for long: runner_watch.c */
 }
 
 static void on_resumed(json_t *result, const struct codexcp_error *err, void *data)

@@ -18,9 +18,15 @@
 /* Wake up when the first operation that waits for a point in time is due. */
 static void wait_for_due(struct ccp_runner *runner, int64_t now)
 {
+	struct ccp_op_quota quota = { 0 };
 	int64_t at = 0;
 
-	if (ccp_op_next_due(runner->options.db, now, &at, NULL) == 0 && at)
+	(void)ccp_op_quota(runner->options.db, &quota, NULL);
+	if (quota.until > now)
+		at = quota.until;
+	else if (ccp_op_next_due(runner->options.db, now, &at, NULL) < 0)
+		return;
+	if (at)
 		ccp_timer_start(runner->due_timer, CCP_CLAMP(at - now, 1, DUE_MAX_MS));
 }
 

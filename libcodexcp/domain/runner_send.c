@@ -9,6 +9,7 @@
 #include "base/json.h"
 #include "base/str.h"
 #include "domain/ceiling.h"
+#include "domain/continuation.h"
 #include "domain/project.h"
 #include "domain/runner_internal.h"
 #include "domain/turn_id.h"
@@ -75,7 +76,8 @@ static void request_failed(struct ccp_send *send, const struct codexcp_error *er
 	enum ccp_codex_problem problem = ccp_codex_problem(err);
 	const struct ccp_op_change change = { .epoch = send->epoch,
 					      .attempt = send->attempt,
-					      .error = err };
+					      .error = err,
+					      .error_class = ccp_codex_problem_class(problem) };
 
 	/* The death of app-server is told to all its operations at once, by its own event. */
 	if (problem == CCP_PROBLEM_GONE)
@@ -106,9 +108,31 @@ static const char *newest_turn(const json_t *turns)
 	return n ? ccp_json_str(json_array_get(turns, n - 1), "id") : NULL;
 }
 
+/* What a continuation goes on from: versions that number turns anew know it by its place. */
+static bool shows_request(const struct ccp_live *live, const json_t *turns)
+{
+	bool unique = ccp_codex_has(&ccp_appserver_info(live->runner->as)->version,
+				    CCP_CODEX_UNIQUE_TURN_IDS);
+	json_t *value, *item;
+	struct ccp_turn turn;
+	size_t i, k;
+
+	json_array_foreach (turns, i, value) {
+		if (ccp_turn_parse(value, &turn) < 0 ||
+		    !(unique ? ccp_turn_id_is(live->op.continued_turn, turn.id)
+			     : (int64_t)i == live->op.baseline_count))
+			continue;
+		json_array_foreach (turn.items, k, item)
+			if (ccp_streq(ccp_json_str(item, "type"), "userMessage"))
+				return true;
+	}
+	return false;
+}
+
 static void thread_ready(struct ccp_send *send, json_t *result, bool is_new)
 {
 	struct ccp_runner *runner = send->runner;
+	struct ccp_live *live = ccp_live_find(runner, send->op_id);
 	_cleanup_error_ struct codexcp_error err = { 0 };
 	struct ccp_thread_answer answer;
 	struct ccp_op_change change = { .epoch = send->epoch, .attempt = send->attempt };
@@ -127,6 +151,8 @@ static void thread_ready(struct ccp_send *send, json_t *result, bool is_new)
 	change.effective_effort = answer.effort;
 	change.baseline_turn = newest_turn(answer.turns);
 	change.baseline_count = (int64_t)json_array_size(answer.turns);
+	if (live)
+		live->request_shown = shows_request(live, answer.turns);
 	ccp_runner_apply(runner, send->op_id,
 			 answer.active && !is_new ? CCP_OP_THREAD_BUSY : CCP_OP_THREAD_READY,
 			 &change, result);
@@ -249,8 +275,9 @@ static void on_turn_started(json_t *result, const struct codexcp_error *err, voi
 	struct ccp_send *send = data;
 	_cleanup_error_ struct codexcp_error bad = { 0 };
 	const struct ccp_appserver_info *info = ccp_appserver_info(send->runner->as);
+	const struct ccp_live *live = ccp_live_find(send->runner, send->op_id);
 	const char *turn_id = NULL;
-	char kept[CCP_TURN_ID_SIZE];
+	char kept[CCP_TURN_ID_SIZE], mark[CCP_OP_MARK_SIZE];
 	struct ccp_op_change change = {
 		.epoch = send->epoch,
 		.attempt = send->attempt,
@@ -262,7 +289,9 @@ static void on_turn_started(json_t *result, const struct codexcp_error *err, voi
 	if (err) {
 		request_failed(send, err);
 	} else {
-		change.turn_id = ccp_turn_id_keep(&info->version, turn_id, send->op_id, kept);
+		change.turn_id = ccp_turn_id_keep(&info->version, turn_id,
+						  live ? ccp_op_mark(&live->op, mark) : send->op_id,
+						  kept);
 		ccp_runner_apply(send->runner, send->op_id, CCP_OP_TURN_STARTED, &change, result);
 		name_thread(ccp_live_find(send->runner, send->op_id));
 	}
@@ -291,14 +320,32 @@ static const char *approval_sent(const struct ccp_op *op)
 	return op->approval || !ccp_streq(approval, op->effective_approval) ? approval : NULL;
 }
 
+/* A continuation says what was asked for only when the thread does not. */
+static int set_words(const struct ccp_live *live, struct ccp_op_request *request,
+		     struct codexcp_error *err)
+{
+	bool shown = live->request_shown;
+	char *text;
+
+	if (!ccp_op_is_continuation(&live->op))
+		return 0;
+	text = ccp_continuation_prompt(shown ? NULL : request->message);
+	if (!text)
+		return ccp_fail_oom(err);
+	free(request->message);
+	request->message = text;
+	return shown ? ccp_row_set(&request->input_items, NULL, err) : 0;
+}
+
 static int turn_params(struct ccp_live *live, json_t **ret_params, struct codexcp_error *err)
 {
 	struct ccp_runner *runner = live->runner;
 	_cleanup_op_request_ struct ccp_op_request request = { 0 };
 	json_auto_t *images = NULL, *schema = NULL;
+	char mark[CCP_OP_MARK_SIZE];
 	struct ccp_turn_start start = {
 		.thread_id = live->op.thread_id,
-		.client_message_id = live->op.id,
+		.client_message_id = ccp_op_mark(&live->op, mark),
 		.cwd = live->op.cwd,
 		.model = live->op.model,
 		.effort = live->op.effort,
@@ -315,6 +362,8 @@ static int turn_params(struct ccp_live *live, json_t **ret_params, struct codexc
 		return ccp_fail(err, CODEXCP_E_INTERNAL, "operation %s has no request",
 				live->op.id);
 	if (r > 0)
+		r = set_words(live, &request, err);
+	if (r == 0)
 		r = parse_opt(request.input_items, &images, err);
 	if (r == 0)
 		r = parse_opt(request.output_schema, &schema, err);
@@ -369,6 +418,8 @@ void ccp_send_interrupt(struct ccp_live *live, ccp_interrupt_fn fn, void *fn_dat
 	json_t *params = ccp_turn_interrupt_params(live->op.thread_id,
 						   ccp_turn_id_codex(live->op.turn_id, turn_id));
 
+	ccp_terminals_list(live);
+	live->interrupting = true;
 	if (ccp_send_start(live, "turn/interrupt", params, INTERRUPT_TIMEOUT_MS, on_interrupted,
 			   &send, &err) < 0) {
 		if (fn)

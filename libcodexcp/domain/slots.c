@@ -160,7 +160,7 @@ static int add_taken(const struct ccp_op *op, void *data)
 int ccp_slots_read(struct ccp_db *db, struct ccp_slots *ret_slots, struct codexcp_error *err)
 {
 	struct reading reading = { .db = db, .err = err };
-	int r = ccp_op_each_active(db, add_taken, &reading, err);
+	int r = ccp_op_each_running(db, add_taken, &reading, err);
 
 	if (r == 0)
 		r = reading.result;

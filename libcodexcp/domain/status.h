@@ -14,6 +14,8 @@
 #define CCP_STEPS(X)                                                                               \
 	X(QUEUED, "queued", "queued", 0, "wait_for_background_worker", 2,                          \
 	  "committed; waits for a worker, a slot, its thread or a point in time (queuedReason)")   \
+	X(WAITING_FOR_QUOTA, "waiting_for_quota", "waiting_for_quota", 0, "wait_for_quota", 60,    \
+	  "the account's usage limit cut the turn; it goes on by itself when the limit ends")      \
 	X(CLAIMED, "claimed", "starting_app_server", CCP_STEP_SLOT, "poll_operation_status", 2,    \
 	  "the worker has it; app-server is being started")                                        \
 	X(THREAD_SENT, "thread_start_sent", "starting_thread", CCP_STEP_SLOT,                      \
@@ -81,7 +83,9 @@ _must_check_ bool ccp_step_parse(const char *phase, enum ccp_step *ret_step);
 	X(ELSEWHERE, "thread_open_elsewhere", NULL)                                                \
 	X(APP_SERVER, "app_server_unavailable", "inspect_worker_health")                           \
 	X(OVERLOAD, "app_server_overloaded", NULL)                                                 \
-	X(RETRY, "retry_after_worker_error", NULL)
+	X(RETRY, "retry_after_worker_error", NULL)                                                 \
+	X(CONTINUING, "continuing", NULL)                                                          \
+	X(QUOTA, "waiting_for_quota", "wait_for_quota")
 
 enum ccp_queued_reason {
 #define X(reason, text, action) CCP_QUEUED_##reason,

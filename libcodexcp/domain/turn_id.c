@@ -6,11 +6,11 @@
 #define SEPARATOR '~'
 
 const char *ccp_turn_id_keep(const struct ccp_codex_version *version, const char *codex_id,
-			     const char *op_id, char out[static CCP_TURN_ID_SIZE])
+			     const char *mark, char out[static CCP_TURN_ID_SIZE])
 {
 	if (ccp_codex_has(version, CCP_CODEX_UNIQUE_TURN_IDS))
 		return codex_id;
-	snprintf(out, CCP_TURN_ID_SIZE, "%.40s%c%s", codex_id, SEPARATOR, op_id);
+	snprintf(out, CCP_TURN_ID_SIZE, "%.40s%c%s", codex_id, SEPARATOR, mark);
 	return out;
 }
 

@@ -8,6 +8,8 @@
 #define RETRY_SPREAD_MS 10
 /* A full disk or a missing directory does not mend itself in milliseconds. */
 #define TROUBLE_PAUSE_MS 1000
+/* A lock that is held for longer than this is told as trouble. */
+#define STUCK_MS 5000
 
 struct job {
 	ccp_tx_fn fn;
@@ -23,6 +25,10 @@ struct ccp_txq {
 	struct ccp_timer *timer;
 	struct job *jobs;
 	bool running;
+	ccp_txq_trouble_fn trouble;
+	void *trouble_data;
+	int64_t stuck_since; /* boot clock; 0: the last job was written */
+	bool told;
 };
 
 static int64_t now_ms(const struct ccp_txq *q)
@@ -73,6 +79,27 @@ static void expire_jobs(struct ccp_txq *q, const struct codexcp_error *why)
 		}
 }
 
+static void note_trouble(struct ccp_txq *q, const struct codexcp_error *why)
+{
+	if (!q->stuck_since)
+		q->stuck_since = now_ms(q);
+	if (q->told || (why->code == CODEXCP_E_STATE_BUSY && now_ms(q) - q->stuck_since < STUCK_MS))
+		return;
+	q->told = true;
+	if (q->trouble)
+		q->trouble(why, q->trouble_data);
+}
+
+static void note_success(struct ccp_txq *q)
+{
+	bool told = q->told;
+
+	q->stuck_since = 0;
+	q->told = false;
+	if (told && q->trouble)
+		q->trouble(NULL, q->trouble_data);
+}
+
 /* Runs until the list is empty or the database is busy. Jobs that callbacks add are run as well. */
 static void run_jobs(struct ccp_txq *q)
 {
@@ -86,10 +113,13 @@ static void run_jobs(struct ccp_txq *q)
 		int64_t delay = r < 0 ? retry_delay(q, job, r) : 0;
 
 		if (delay) {
+			note_trouble(q, &err);
 			expire_jobs(q, &err);
 			ccp_timer_start(q->timer, delay);
 			break;
 		}
+		if (r >= 0)
+			note_success(q);
 		DL_DELETE(q->jobs, job);
 		finish(job, r < 0 ? &err : NULL);
 	}
@@ -153,6 +183,12 @@ int ccp_txq_add(struct ccp_txq *q, ccp_tx_fn fn, ccp_tx_done_fn done, void *data
 	if (!ccp_timer_active(q->timer))
 		run_jobs(q);
 	return 0;
+}
+
+void ccp_txq_on_trouble(struct ccp_txq *q, ccp_txq_trouble_fn fn, void *data)
+{
+	q->trouble = fn;
+	q->trouble_data = data;
 }
 
 bool ccp_txq_idle(const struct ccp_txq *q)

@@ -32,4 +32,8 @@ void ccp_txq_free(struct ccp_txq *q);
 /* On failure nothing was added and `done` is not called. done may be NULL. */
 int ccp_txq_add(struct ccp_txq *q, ccp_tx_fn fn, ccp_tx_done_fn done, void *data,
 		int64_t deadline_ms, struct codexcp_error *err);
+/* Told when the first job cannot be written for a reason that does not pass in a moment (a full or
+ * failing disk at once, a lock after 5 s), and with NULL when writing works again. */
+typedef void (*ccp_txq_trouble_fn)(const struct codexcp_error *why, void *data);
+void ccp_txq_on_trouble(struct ccp_txq *q, ccp_txq_trouble_fn fn, void *data);
 bool ccp_txq_idle(const struct ccp_txq *q);

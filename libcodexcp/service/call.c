@@ -11,8 +11,6 @@
 /* A state database that others hold is tried this long before the call fails. */
 #define OPEN_PATIENCE_MS 10000
 #define OPEN_RETRY_MS    20
-/* Reads do not wait for writers; they wait for an older database to be migrated. */
-#define READ_PATIENCE_MS 2000
 
 /* The token is a pointer that is never followed; any non-NULL address does. */
 static const char token_place;
@@ -145,6 +143,7 @@ static int prepare(struct ccp_call *call, struct codexcp_error *err)
 
 	if (!cp->config)
 		return ccp_fail_copy(err, &cp->config_error);
+	(void)ccp_state_refresh(cp);
 	if (!call->args) {
 		call->args = calloc(1, *call->tool->args_size);
 		r = call->args ? ccp_field_bind(call->tool->input, call->arguments, call->args,
@@ -153,15 +152,8 @@ static int prepare(struct ccp_call *call, struct codexcp_error *err)
 		if (r < 0)
 			return r;
 	}
-	if (call->tool->flags & CCP_TOOL_NO_STATE)
+	if (call->tool->flags & (CCP_TOOL_READ | CCP_TOOL_NO_STATE))
 		return 1;
-	if (call->tool->flags & CCP_TOOL_READ) {
-		struct ccp_db *db = NULL;
-
-		/* Any other failure is the tool's to tell: for some it is the answer. */
-		r = ccp_state_reader(cp, &db, err);
-		return r == CODEXCP_E_STATE_BUSY ? r : 1;
-	}
 	r = ccp_state_open(cp, err);
 	return r < 0 ? r : 1;
 }
@@ -180,8 +172,6 @@ static void run_call(void *data)
 		retry_later(call);
 		return;
 	}
-	if (r == CODEXCP_E_STATE_BUSY && (call->tool->flags & CCP_TOOL_READ))
-		r = 1;
 	if (r > 0 && !(call->tool->flags & CCP_TOOL_READ))
 		r = ccp_recursion_check(call, &err);
 	ccp_handled(r < 0 ? ccp_call_fail(call, &err) : call->tool->fn(call->cp, call, call->args));
@@ -234,8 +224,7 @@ int codexcp_call(struct codexcp *cp, const char *tool, const json_t *arguments,
 	*call = (struct ccp_call){ .cp = cp, .tool = row, .refs = 1, .fn = fn, .data = data };
 	call->arguments = arguments ? json_incref((json_t *)arguments) : NULL;
 	call->started_ms = ccp_clock_boot(ccp_context_clock(cp));
-	call->open_until = call->started_ms +
-			   (row->flags & CCP_TOOL_READ ? READ_PATIENCE_MS : OPEN_PATIENCE_MS);
+	call->open_until = call->started_ms + OPEN_PATIENCE_MS;
 	if (set_options(call, options, err) < 0 ||
 	    ccp_loop_defer(cp->loop, run_deferred, call, err) < 0)
 		return CODEXCP_E_NO_MEMORY;

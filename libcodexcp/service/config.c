@@ -28,8 +28,6 @@ static const char *const later_keys[] = {
 	"codex_state_db",
 	"codex_logs_db",
 	"kb_history_projects_root",
-	"stalled_turn_action",
-	"turn_stall_timeout_seconds",
 	"default_tail_max_messages",
 	"default_tail_max_chars",
 	"hook_history_enabled",

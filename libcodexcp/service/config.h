@@ -22,6 +22,10 @@ enum ccp_execution_mode {
 	CCP_MODE_OBSERVE,
 };
 
+enum ccp_stalled_action {
+	CCP_STALLED_DIAGNOSE_ONLY,
+	CCP_STALLED_INTERRUPT,
+};
 enum ccp_network_fs { CCP_NETWORK_FS_REFUSE, CCP_NETWORK_FS_ALLOW };
 
 /* Strings are owned, NULL when there is none. Paths are absolute and lexically clean. */
@@ -52,7 +56,11 @@ struct ccp_config {
 		max_active_turns_per_thread, max_active_write_turns_per_project,
 		max_app_server_pending_requests;
 	int64_t max_image_input_items, max_image_input_bytes;
+	int64_t retention_days, retention_operations, retention_journal_days,
+		retention_journal_rows, idempotency_days;
 	int64_t worker_idle_seconds, worker_drain_seconds, app_server_idle_seconds;
+	int64_t turn_check_seconds, turn_stall_timeout_seconds;
+	int64_t stalled_turn_action; /* enum ccp_stalled_action */
 	int64_t approval_response_timeout_seconds;
 
 	json_t *warnings;    /* array of strings: unknown and dead keys, suspicious values */

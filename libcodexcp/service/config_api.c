@@ -126,6 +126,7 @@ int codexcp_config_describe(struct codexcp *cp, json_t **ret_description, struct
 	_cleanup_(ccp_roots_done) struct ccp_roots roots = { 0 };
 	const struct ccp_config *config = cp->config;
 	struct ccp_project_places places;
+	_cleanup_free_ char *log = NULL;
 	json_t *o;
 	int r;
 
@@ -135,10 +136,12 @@ int codexcp_config_describe(struct codexcp *cp, json_t **ret_description, struct
 	r = ccp_roots_init(&roots, &places, err);
 	if (r < 0)
 		return r;
+	log = ccp_state_path(cp, CCP_STATE_LOG);
 	o = json_object();
 	ccp_json_set_str(&o, "configFile", config->config_file);
 	ccp_json_set_str(&o, "stateDb", config->state_db_path);
 	ccp_json_set_str(&o, "stateDirectory", config->state_dir);
+	ccp_json_set_str(&o, "workerLog", log);
 	ccp_json_set_str(&o, "codexHome", config->codex_home);
 	ccp_json_set_str(&o, "projectsRoot", config->projects_root);
 	ccp_json_set_new(&o, "allowedRoots", strings_json(roots.paths));

@@ -8,12 +8,16 @@
 
 #define EXPECTED_MAX 1024
 #define WEEK_SECONDS (7 * 24 * 60 * 60)
+#define DAYS_MAX     36500
+#define ROWS_MAX     1000000000
 
 /* In the order of enum ccp_sandbox, enum ccp_execution_mode and enum ccp_network_fs. */
 static const char *const sandboxes[] = { "read-only", "workspace-write", "danger-full-access",
 					 NULL };
 static const char *const modes[] = { "auto", "inline", "client", "worker", "observe", NULL };
 static const char *const network_fs[] = { "refuse", "allow", NULL };
+/* In the order of enum ccp_stalled_action. */
+static const char *const stalled_actions[] = { "diagnose_only", "interrupt", NULL };
 static const char *const approvals[] = { "untrusted", "on-failure",   "on-request",
 					 "never",     "ask_openclaw", "never_auto_approve",
 					 NULL };
@@ -86,7 +90,8 @@ const struct ccp_option ccp_options[] = {
 	OPTION(ENUM, execution_mode, .key = "execution_mode", .env = { "CODEX_MCP_EXECUTION_MODE" },
 	       .def = "auto", .choices = modes,
 	       .doc = "who runs operations: `auto` starts a worker process when there is work, "
-		      "`inline` runs them in the server itself, `client` leaves them to others"),
+		      "`inline` runs them in the server itself, `client` leaves them to others, "
+		      "and so do `worker` and `observe`, which are for the worker's process"),
 	OPTION(ENUM, app_server_transport, .key = "app_server_transport",
 	       .env = { "CODEX_MCP_APP_SERVER_TRANSPORT" }, .def = "auto",
 	       .choices = ccp_appserver_transports,
@@ -121,10 +126,36 @@ const struct ccp_option ccp_options[] = {
 		     "effect yet"),
 	LIMIT(app_server_idle_seconds, "APP_SERVER_IDLE_SECONDS", 1, WEEK_SECONDS, "600",
 	      .doc = "an app-server without work is ended after this"),
+	LIMIT(turn_check_seconds, "TURN_CHECK_SECONDS", 1, 3600, "60",
+	      .doc = "a running turn that has told nothing for this long is asked for, then after "
+		     "pauses that grow to sixteen times as long: an end that was missed is found"),
+	LIMIT(turn_stall_timeout_seconds, "TURN_STALL_TIMEOUT_SECONDS", 1, WEEK_SECONDS, "900",
+	      .doc = "a turn that has told nothing for this long is stalled, when codex app-server "
+		     "says that no command or tool of it runs and nothing waits for an answer; "
+		     "time without a worker and time asleep do not count"),
+	OPTION(ENUM, stalled_turn_action, .key = "stalled_turn_action",
+	       .env = { "CODEX_MCP_STALLED_TURN_ACTION" }, .def = "diagnose_only",
+	       .choices = stalled_actions,
+	       .doc = "what is done about a stalled turn: `diagnose_only` says so in its status, in "
+		      "`codex_health_summary` and in the journal, `interrupt` interrupts it, too"),
 	LIMIT(approval_response_timeout_seconds, "APPROVAL_RESPONSE_TIMEOUT_SECONDS", 1,
 	      WEEK_SECONDS, "900",
 	      .doc = "a question that Codex asks waits this long for its answer; not in effect "
 		     "yet, it is declined at once"),
+
+	LIMIT(retention_days, "RETENTION_DAYS", 1, DAYS_MAX, "30", .section = "Retention",
+	      .doc = "an operation that has ended is kept this long, with its messages, its turns "
+		     "and its report; never removed are operations that are active, or that an "
+		     "active one came from or goes on from"),
+	LIMIT(retention_operations, "RETENTION_OPERATIONS", 1, ROWS_MAX, "10000",
+	      .doc = "and so many of them at the most, the newest"),
+	LIMIT(retention_journal_days, "RETENTION_JOURNAL_DAYS", 1, DAYS_MAX, "14",
+	      .doc = "the journal (timeline and progress) of what has ended is kept this long"),
+	LIMIT(retention_journal_rows, "RETENTION_JOURNAL_ROWS", 1, ROWS_MAX, "1000000",
+	      .doc = "and so many of its rows at the most, the newest"),
+	LIMIT(idempotency_days, "IDEMPOTENCY_DAYS", 1, DAYS_MAX, "7",
+	      .doc = "a `client_request_id` finds its operation for at least this long, whatever "
+		     "else is said here"),
 	{ .key = NULL },
 };
 

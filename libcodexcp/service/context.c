@@ -15,6 +15,7 @@
 #define CONFIG_VARIABLE "CODEX_CONTROL_PLANE_MCP_CONFIG"
 /* A ring may be lost; a change in the database is not. */
 #define WAKE_POLL_MS 1000
+#define DAY_MS       (24 * 60 * 60 * (int64_t)1000)
 
 extern char **environ;
 
@@ -107,6 +108,8 @@ static void on_wake_timer(void *data)
 	struct codexcp *cp = data;
 
 	ccp_timer_start(cp->wake_timer, WAKE_POLL_MS);
+	if (ccp_state_refresh(cp))
+		ccp_context_wake(cp);
 	if (!cp->reader || !cp->calls)
 		return;
 	if (ccp_db_data_version(cp->reader) != cp->seen_version)
@@ -183,6 +186,7 @@ void codexcp_close(struct codexcp *cp)
 	ccp_config_free(cp->config);
 	codexcp_error_done(&cp->config_error);
 	codexcp_error_done(&cp->run_error);
+	codexcp_error_done(&cp->state_trouble);
 	strings_free(cp->environment);
 	free(cp->worker_path);
 	free(cp);
@@ -291,12 +295,37 @@ void codexcp_look_for_work(struct codexcp *cp)
 
 const char *ccp_context_trouble(struct codexcp *cp)
 {
+	if (cp->state_trouble.code)
+		return cp->state_trouble.message;
 	return cp->starter ? ccp_starter_trouble(cp->starter) : NULL;
 }
 
 bool ccp_context_worker_alive(struct codexcp *cp)
 {
 	return cp->engine || (cp->starter && ccp_starter_connected(cp->starter));
+}
+
+struct ccp_retention_rule ccp_context_retention(const struct codexcp *cp)
+{
+	const struct ccp_config *config = cp->config;
+
+	return (struct ccp_retention_rule){
+		.age_ms = config->retention_days * DAY_MS,
+		.operations = config->retention_operations,
+		.journal_age_ms = config->retention_journal_days * DAY_MS,
+		.journal_rows = config->retention_journal_rows,
+		.key_window_ms = config->idempotency_days * DAY_MS,
+	};
+}
+
+int ccp_context_new_upkeep(struct codexcp *cp, struct ccp_upkeep **ret_upkeep,
+			   struct codexcp_error *err)
+{
+	const struct ccp_upkeep_options options = {
+		.loop = cp->loop, .db = cp->db, .txq = cp->txq, .rule = ccp_context_retention(cp)
+	};
+
+	return ccp_upkeep_new(&options, ret_upkeep, err);
 }
 
 const char *ccp_context_mode_name(const struct codexcp *cp)

@@ -9,6 +9,7 @@
 #include "domain/op_status.h"
 #include "domain/project.h"
 #include "domain/txq.h"
+#include "domain/upkeep.h"
 #include "runtime/loop.h"
 #include "service/config.h"
 
@@ -29,8 +30,9 @@ struct codexcp {
 	 * cannot write. */
 	struct ccp_db *db, *reader;
 	struct ccp_txq *txq;
-	int64_t handed_over;  /* epoch of the older worker that was asked to leave */
-	int64_t seen_version; /* of the reader, when somebody was woken last */
+	struct codexcp_error state_trouble; /* why writing does not work at the moment */
+	int64_t handed_over;                /* epoch of the older worker that was asked to leave */
+	int64_t seen_version;               /* of the reader, when somebody was woken last */
 
 	struct ccp_call *calls;
 	unsigned wake; /* counts how often all calls that wait were looked at */
@@ -57,6 +59,9 @@ int ccp_state_prepare(struct codexcp *cp, struct codexcp_error *err);
 int ccp_state_check_place(const struct codexcp *cp, struct codexcp_error *err);
 /* Prepared, and the database open for writing. CODEXCP_E_STATE_BUSY: try again soon. */
 int ccp_state_open(struct codexcp *cp, struct codexcp_error *err);
+/* At the beginning of a call, when nobody has the connection in hand: one that was only a makeshift
+ * is closed, and whoever reads next opens another. Whether it was one. */
+bool ccp_state_refresh(struct codexcp *cp);
 /* The connection for reading: 1, or 0 when there is no database yet. */
 int ccp_state_reader(struct codexcp *cp, struct ccp_db **ret_db, struct codexcp_error *err);
 /* Whether the database serves this Codex home: 1, 0 when it serves none yet, CONFIG_MISMATCH. */
@@ -85,6 +90,10 @@ const char *ccp_context_mode_name(const struct codexcp *cp);
 /* Of the configuration, and of where the state lies; a new reference, NULL when memory ran out. */
 json_t *ccp_context_warnings(const struct codexcp *cp, const struct ccp_roots *allowed);
 
+struct ccp_retention_rule ccp_context_retention(const struct codexcp *cp);
+/* For whoever executes; the state is open. */
+int ccp_context_new_upkeep(struct codexcp *cp, struct ccp_upkeep **ret_upkeep,
+			   struct codexcp_error *err);
 struct ccp_limits ccp_context_limits(const struct codexcp *cp);
 struct ccp_project_places ccp_context_places(const struct codexcp *cp);
 static inline const struct ccp_clock *ccp_context_clock(const struct codexcp *cp)

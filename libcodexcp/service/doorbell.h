@@ -5,6 +5,7 @@
  *	front end -> worker	ring			"look at the database"
  *	worker -> front end	rung			after a look that began after the ring
  *	worker -> front end	changed			rows were written
+ *	worker -> front end	trouble TEXT		the state cannot be written; without TEXT: it can
  *	front end -> worker	leave VERSION SCHEMA	"I am newer: hand over"; an older one is not heard
  */
 #pragma once
@@ -18,6 +19,7 @@
 #define CCP_DOORBELL_RING    "ring"
 #define CCP_DOORBELL_RUNG    "rung"
 #define CCP_DOORBELL_CHANGED "changed"
+#define CCP_DOORBELL_TROUBLE "trouble"
 #define CCP_DOORBELL_LEAVE   "leave"
 
 /* "word VERSION SCHEMA" of this program. */

@@ -83,6 +83,9 @@ static int new_runner(struct ccp_engine *engine, struct codexcp_error *err)
 		.epoch = engine->row.epoch,
 		.orderly = engine->orderly,
 		.app_server_idle_ms = cp->config->app_server_idle_seconds * 1000,
+		.check_ms = cp->config->turn_check_seconds * 1000,
+		.stall_ms = cp->config->turn_stall_timeout_seconds * 1000,
+		.interrupt_stalled = cp->config->stalled_turn_action == CCP_STALLED_INTERRUPT,
 	};
 
 	if (!run_dir || !log || !envp)
@@ -112,6 +115,8 @@ static void go_to_work(struct ccp_engine *engine)
 		r = ccp_bell_open(engine, &err);
 	if (r == 0)
 		r = ccp_runner_adopt(engine->runner, &err);
+	if (r == 0)
+		r = ccp_context_new_upkeep(engine->cp, &engine->upkeep, &err);
 	if (r < 0) {
 		fail_run(engine, &err);
 		return;
@@ -355,6 +360,7 @@ void ccp_engine_free(struct ccp_engine *engine)
 	if (!engine)
 		return;
 	ccp_runner_free(engine->runner);
+	ccp_upkeep_free(engine->upkeep);
 	ccp_commands_free(engine);
 	ccp_report_stopped(engine);
 	ccp_bell_free(engine);

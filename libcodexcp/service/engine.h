@@ -26,5 +26,7 @@ void ccp_engine_free(struct ccp_engine *engine);
 const struct codexcp_error *ccp_engine_failure(const struct ccp_engine *engine);
 /* Write what is collected in memory; before the queue of transactions goes. */
 void ccp_engine_flush(struct ccp_engine *engine);
+/* The context's state_trouble has changed: connected front ends are told. */
+void ccp_engine_tell_trouble(struct ccp_engine *engine);
 /* There may be work. */
 void ccp_engine_look(struct ccp_engine *engine);

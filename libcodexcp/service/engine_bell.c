@@ -2,6 +2,7 @@
  * The worker's side of the doorbell: answers rings after having looked, tells every connected front
  * end that rows have changed.
  */
+#include <stdio.h>
 #include <string.h>
 #include <utlist.h>
 
@@ -22,6 +23,15 @@ struct ccp_bell {
 static void say(struct ccp_stream *stream, const char *line)
 {
 	(void)ccp_stream_write_line(stream, line, strlen(line), NULL);
+}
+
+static void say_trouble(const struct ccp_engine *engine, struct ccp_stream *stream)
+{
+	char line[CCP_DOORBELL_MAX_LINE];
+
+	snprintf(line, sizeof(line), CCP_DOORBELL_TROUBLE " %s",
+		 engine->cp->state_trouble.code ? engine->cp->state_trouble.message : "");
+	say(stream, line);
 }
 
 static void bell_free(struct ccp_bell *bell)
@@ -74,6 +84,8 @@ static void on_accept(int fd, void *data)
 	DL_APPEND(engine->bells, bell);
 	ccp_doorbell_line(CCP_DOORBELL_HELLO, hello);
 	say(bell->stream, hello);
+	if (engine->cp->state_trouble.code)
+		say_trouble(engine, bell->stream);
 	ccp_engine_check_idle(engine);
 }
 
@@ -107,6 +119,14 @@ void ccp_bell_tell_changed(struct ccp_engine *engine)
 	DL_FOREACH (engine->bells, bell)
 		say(bell->stream, CCP_DOORBELL_CHANGED);
 	ccp_context_wake(engine->cp);
+}
+
+void ccp_engine_tell_trouble(struct ccp_engine *engine)
+{
+	struct ccp_bell *bell;
+
+	DL_FOREACH (engine->bells, bell)
+		say_trouble(engine, bell->stream);
 }
 
 void ccp_bell_changed(struct ccp_engine *engine)

@@ -5,6 +5,7 @@
 #pragma once
 
 #include "domain/runner.h"
+#include "domain/upkeep.h"
 #include "runtime/socket.h"
 #include "runtime/stream.h"
 #include "service/engine.h"
@@ -20,6 +21,7 @@ struct ccp_engine {
 	struct ccp_timer *lock_timer, *poll_timer, *idle_timer, *changed_timer;
 	struct ccp_worker_row row; /* what was last reported */
 	struct ccp_runner *runner;
+	struct ccp_upkeep *upkeep;
 	struct ccp_listener *listener;
 	struct ccp_bell *bells; /* connected front ends */
 	int64_t seen_version;

@@ -2,8 +2,6 @@
  * The worker's own row: who it is, that it lives, which app-server it has. Only reported; the lock
  * decides.
  */
-#include <string.h>
-
 #include "base/ids.h"
 #include "base/json.h"
 #include "base/str.h"
@@ -89,16 +87,14 @@ void ccp_report_app_server(struct ccp_engine *engine, const struct codexcp_error
 
 void ccp_report_crowded(struct ccp_engine *engine, bool crowded)
 {
-	const struct ccp_appserver *as = ccp_runner_app_server(engine->runner);
-	const char *said = engine->row.details;
+	json_auto_t *details = ccp_worker_read_details(&engine->row);
 	_cleanup_free_ char *text = NULL;
-	json_auto_t *json = NULL;
 
-	if (!said || ccp_json_parse(said, strlen(said), 0, &json, NULL) < 0)
-		json = json_object();
-	ccp_json_set_bool(&json, CCP_WORKER_CROWDED, crowded);
-	ccp_json_set_int(&json, "pendingRequests", (int64_t)ccp_appserver_pending(as));
-	text = json ? ccp_json_dump(json, NULL) : NULL;
+	if (crowded)
+		ccp_json_set_bool(&details, CCP_WORKER_CROWDED, true);
+	else
+		(void)json_object_del(details, CCP_WORKER_CROWDED);
+	text = details ? ccp_json_dump(details, NULL) : NULL;
 	if (text)
 		(void)ccp_row_set(&engine->row.details, text, NULL);
 	ccp_report(engine);

@@ -7,7 +7,7 @@
 #include "base/str.h"
 #include "service/worker_info.h"
 
-static int fail_waiting(const struct codexcp *cp, const struct ccp_worker_holder *holder,
+static int fail_waiting(const struct codexcp *cp, const struct ccp_worker_row *holder,
 			int64_t active, struct codexcp_error *err)
 {
 	ccp_fail(err, CODEXCP_E_STATE_BUSY,
@@ -23,14 +23,14 @@ static int fail_waiting(const struct codexcp *cp, const struct ccp_worker_holder
 }
 
 /* Told once: a second signal may mean more than the first. */
-static void end_worker(struct codexcp *cp, struct ccp_db *db,
-		       const struct ccp_worker_holder *holder)
+static void end_worker(struct codexcp *cp, const struct ccp_worker_row *holder)
 {
 	struct ccp_process_id id;
 
-	if (cp->handed_over == holder->epoch || !ccp_streq(holder->role, "worker"))
+	if (cp->handed_over == holder->epoch || !ccp_streq(holder->role, "worker") ||
+	    !ccp_streq(holder->status, "running"))
 		return;
-	id = ccp_worker_holder_process(cp, db, holder);
+	id = ccp_worker_process(holder);
 	if (ccp_process_check(&id) != CCP_PROCESS_ALIVE)
 		return;
 	cp->handed_over = holder->epoch;
@@ -42,17 +42,17 @@ static void end_worker(struct codexcp *cp, struct ccp_db *db,
 int ccp_handover_ask(struct codexcp *cp, struct codexcp_error *err)
 {
 	_cleanup_(ccp_db_closep) struct ccp_db *db = NULL;
-	_cleanup_(ccp_worker_holder_done) struct ccp_worker_holder holder = { 0 };
+	_cleanup_worker_row_ struct ccp_worker_row holder = { 0 };
 	struct ccp_op_counts counts = { 0 };
-	int r = ccp_db_open(cp->config->state_db_path, CCP_DB_EXAMINE, &db, err);
+	int r = ccp_db_open(cp->config->state_db_path, CCP_DB_READ, &db, err);
 
 	if (r == 0)
 		r = ccp_op_count(db, &counts, err);
 	if (r == 0)
-		r = ccp_worker_holder(db, &holder, err);
+		r = ccp_worker_latest(db, &holder, err);
 	if (r < 0)
 		return r;
 	if (r == 1 && !counts.active)
-		end_worker(cp, db, &holder);
+		end_worker(cp, &holder);
 	return fail_waiting(cp, &holder, counts.active, err);
 }

@@ -66,6 +66,7 @@ static const struct ccp_field slot_table[] = {
 	STRING("threadId"), TIME("claimedAt"), INT("epoch"),
 	CCP_OUT("lockKeys", CCP_TYPE_STRINGS), END
 };
+static const struct ccp_field quota_table[] = { TIME("resetsAt"), INT("windowMinutes"), END };
 static const struct ccp_field lock_table[] = {
 	NEED("lockKey", CCP_TYPE_STRING), NEED("lockMode", CCP_TYPE_STRING),
 	STRING("operationId"), STRING("threadId"), STRING("projectId"), TIME("createdAt"), END
@@ -91,13 +92,28 @@ static const struct ccp_field waited_table[] = {
 	NEED("reason", CCP_TYPE_STRING), NEED("seconds", CCP_TYPE_INT), END
 };
 
+static const struct ccp_field stall_table[] = {
+	NEED("since", CCP_TYPE_TIME), NEED("seconds", CCP_TYPE_INT),
+	STRING("evidence"), END
+};
+static const struct ccp_field terminal_table[] = {
+	NEED("command", CCP_TYPE_STRING), STRING("cwd"), END
+};
+static const struct ccp_field terminals_table[] = {
+	NEED("method", CCP_TYPE_STRING), STRING("meaning"), INT("before"), INT("terminated"),
+	LIST("remaining", terminal_table), END
+};
+
 /* `error` is why the operation failed, or why there is no operation to show. */
 #define OPERATION \
 	NEED("ok", CCP_TYPE_BOOL), STRING("operationId"), STRING("operationType"),                 \
 	STRING("status"), STRING("phase"), STRING("reason"), STRING("projectId"),                  \
 	STRING("threadId"), STRING("turnId"), TIME("createdAt"), TIME("startedAt"),                \
 	TIME("updatedAt"), TIME("completedAt"), TIME("interruptRequestedAt"), INT("attemptCount"), \
-	STRING("queuedReason"), TIME("nextAttemptAt"), OBJECT("requested", policy_table),          \
+	STRING("queuedReason"), TIME("nextAttemptAt"), OBJECT("quota", quota_table),               \
+	INT("quotaWaits"), INT("continuations"), INT("maxContinuations"),                          \
+	STRING("continuedTurnId"), STRING("onInterruption"), STRING("advice"),                     \
+	OBJECT("requested", policy_table),                                                         \
 	OBJECT("effective", policy_table), OBJECT("error", failure_table),                         \
 	OBJECT("workerState", worker_state_table), LIST("latestMessages", message_table),          \
 	LIST("progressEvents", progress_table), INT("progressEventCount"),                         \
@@ -111,7 +127,8 @@ static const struct ccp_field waited_table[] = {
 	STRING("operationSource"), STRING("lastError"),                                          \
 	INT("operationRowAgeSeconds"), STRING("stalenessMeaning"),                               \
 	OBJECT("turnFreshness", turn_freshness_table),                                           \
-	OBJECT("workerFreshness", worker_freshness_table)
+	OBJECT("workerFreshness", worker_freshness_table),                                           \
+	OBJECT("stall", stall_table), OBJECT("terminals", terminals_table)
 
 const struct ccp_field ccp_operation_output[] = { OPERATION, LIST("events", event_table), END };
 const struct ccp_field ccp_submit_output[] = {
@@ -137,6 +154,7 @@ static const struct ccp_field target_table[] = {
 const struct ccp_field ccp_interrupt_output[] = {
 	ENVELOPE, BOOL("interrupted"), STRING("operationId"), STRING("status"),
 	STRING("threadId"), STRING("turnId"), OBJECT("interruptedTarget", target_table),
+	OBJECT("terminals", terminals_table),
 	STRING("commandId"), STRING("commandType"), OBJECT("workerState", trouble_table),
 	STRING("nextRecommendedAction"), INT("recommendedPollAfterSeconds"),
 	BOOL("pollRecommended"), END
@@ -166,16 +184,27 @@ static const struct ccp_field active_table[] = {
 };
 static const struct ccp_field work_table[] = {
 	INT("activeOperationCount"), INT("queuedOperationCount"), INT("runningOperationCount"),
-	INT("waitingOperationCount"), LIST("operations", active_table), END
+	INT("waitingOperationCount"), TIME("accountHeldUntil"), LIST("operations", active_table), END
 };
 static const struct ccp_field paths_table[] = {
 	STRING("stateDb"), STRING("codexHome"), STRING("projectsRoot"),
 	CCP_OUT("allowedRoots", CCP_TYPE_STRINGS), STRING("configFile"), STRING("worker"), END
 };
+static const struct ccp_field stalled_table[] = {
+	NEED("operationId", CCP_TYPE_STRING), STRING("threadId"), STRING("turnId"),
+	STRING("status"), TIME("updatedAt"), TIME("stalledSince"), INT("stalenessSeconds"),
+	BOOL("hasPendingInteraction"), STRING("evidence"), END
+};
+static const struct ccp_field supervisor_table[] = {
+	BOOL("enabled"), STRING("mode"), INT("timeoutSeconds"), INT("checkSeconds"),
+	INT("stalledTurnCount"), LIST("stalledTurns", stalled_table),
+	BOOL("automaticInterruptEnabled"), STRING("nextRecommendedAction"), END
+};
 const struct ccp_field ccp_health_output[] = {
 	ENVELOPE, TIME("generatedAt"), STRING("overallStatus"), OBJECT("version", version_table),
 	OBJECT("worker", worker_table), OBJECT("appServer", app_server_table),
-	OBJECT("activeWork", work_table), OBJECT("paths", paths_table),
+	OBJECT("activeWork", work_table), OBJECT("stallSupervisor", supervisor_table),
+	OBJECT("paths", paths_table),
 	CCP_OUT("warnings", CCP_TYPE_STRINGS), OBJECT("stateProblem", error_table),
 	STRING("nextRecommendedAction"), INT("recommendedPollAfterSeconds"),
 	BOOL("pollRecommended"), END
@@ -230,7 +259,7 @@ static const struct ccp_field worker_row_table[] = {
 	STRING("bootId"), INT("startTime"), INT("epoch"), STRING("version"), TIME("startedAt"),
 	TIME("lastHeartbeatAt"), INT("stalenessSeconds"), TIME("stoppedAt"), STRING("lastError"),
 	INT("activeOperationCount"), INT("activeTurnCount"), STRING("hostname"), STRING("unit"),
-	STRING("cgroup"), STRING("logPath"), BOOL("stay"),
+	STRING("cgroup"), STRING("logPath"), BOOL("stay"), BOOL("backpressure"),
 	CCP_OUT("environmentVariables", CCP_TYPE_STRINGS), OPEN("configuration"), END
 };
 #define COMMAND \

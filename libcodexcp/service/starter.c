@@ -29,6 +29,7 @@ struct ccp_starter {
 	int64_t starts[STARTS_PER_MINUTE]; /* boot clock, the oldest is replaced */
 	size_t next_start;
 	char trouble[512];
+	char worker_trouble[512]; /* what the connected worker says about the state */
 	bool failed; /* the trouble is that of a worker that has ended, or may not be started */
 };
 
@@ -83,6 +84,9 @@ static void on_line(struct ccp_stream *stream, char *line, size_t len, void *dat
 
 	if (ccp_streq(line, CCP_DOORBELL_CHANGED))
 		ccp_context_wake(starter->cp);
+	else if (ccp_str_has_prefix(line, CCP_DOORBELL_TROUBLE " "))
+		snprintf(starter->worker_trouble, sizeof(starter->worker_trouble), "%s",
+			 line + strlen(CCP_DOORBELL_TROUBLE " "));
 	else if (ccp_doorbell_compare(line, CCP_DOORBELL_HELLO, &order) && order < 0)
 		replace(starter);
 }
@@ -93,6 +97,7 @@ static void on_end(struct ccp_stream *stream, int error, void *data)
 	struct ccp_starter *starter = data;
 
 	ccp_stream_free(TAKE_PTR(starter->bell));
+	starter->worker_trouble[0] = '\0';
 	codexcp_look_for_work(starter->cp);
 }
 
@@ -281,7 +286,9 @@ bool ccp_starter_failed(const struct ccp_starter *starter)
 
 const char *ccp_starter_trouble(const struct ccp_starter *starter)
 {
-	return !starter->bell && starter->trouble[0] ? starter->trouble : NULL;
+	const char *text = starter->bell ? starter->worker_trouble : starter->trouble;
+
+	return *text ? text : NULL;
 }
 
 int ccp_starter_new(struct codexcp *cp, struct ccp_starter **ret_starter, struct codexcp_error *err)

@@ -21,5 +21,5 @@ void ccp_starter_engine_failed(struct ccp_starter *starter);
 bool ccp_starter_connected(const struct ccp_starter *starter);
 /* The last start came to nothing: it is tried again, but whoever waits for it need not. */
 bool ccp_starter_failed(const struct ccp_starter *starter);
-/* Why no worker could be started, or NULL. */
+/* Why no worker could be started, or what keeps the one that runs from writing, or NULL. */
 const char *ccp_starter_trouble(const struct ccp_starter *starter);

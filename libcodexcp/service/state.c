@@ -8,6 +8,7 @@
 
 #include "base/file.h"
 #include "base/json.h"
+#include "base/log.h"
 #include "base/str.h"
 #include "runtime/process.h"
 #include "service/engine.h"
@@ -26,32 +27,48 @@ char *ccp_state_lock_path(const struct codexcp *cp)
 	return ccp_asprintf("%s.worker.lock", cp->config->state_db_path);
 }
 
-/* What the system said about a place is about the state: no failure of this program. */
-static int place_failed(const char *path, int r, struct codexcp_error *err)
+static const char *way_out(const char *reason)
 {
-	_cleanup_error_ struct codexcp_error said = { 0 };
+	return ccp_streq(reason, "full") ? "; free space on its file system"
+	       : ccp_streq(reason, "read_only") || ccp_streq(reason, "cannot_open")
+		       ? "; make it usable, or set CODEX_MCP_STATE_DB to another place"
+		       : "";
+}
 
-	if (!err || (r != CODEXCP_E_INTERNAL && r != CODEXCP_E_STATE_UNAVAILABLE))
-		return r < 0 && r != CODEXCP_E_INTERNAL ? r : CODEXCP_E_STATE_UNAVAILABLE;
-	if (r == CODEXCP_E_INTERNAL) {
-		ccp_fail_copy(&said, err);
-		ccp_fail(err, CODEXCP_E_STATE_UNAVAILABLE,
-			 "%s; make it usable, or set CODEX_MCP_STATE_DB to another place",
-			 said.message);
-		ccp_error_add_str(err, "reason", "cannot_open");
+/* What the system said about a place is about the state: no failure of this program. */
+static int place_failed(const char *path, struct codexcp_error *failure, struct codexcp_error *err)
+{
+	const char *said = ccp_json_str(failure->details, "reason");
+	_cleanup_free_ char *reason = strdup(said ? said : "cannot_open");
+
+	if (failure->code == CODEXCP_E_INTERNAL || failure->code == CODEXCP_E_STATE_UNAVAILABLE) {
+		ccp_fail(err, CODEXCP_E_STATE_UNAVAILABLE, "%s%s", failure->message,
+			 way_out(reason));
+		ccp_error_add_str(err, "path", path);
+		ccp_error_add_str(err, "reason", reason);
+		return CODEXCP_E_STATE_UNAVAILABLE;
 	}
-	ccp_error_add_str(err, "path", path);
-	return CODEXCP_E_STATE_UNAVAILABLE;
+	return ccp_fail_copy(err, failure);
 }
 
 static int check_place(const struct codexcp *cp, struct codexcp_error *err)
 {
 	const struct ccp_config *config = cp->config;
-	int r = ccp_dir_check_private(config->state_dir, err);
+	_cleanup_error_ struct codexcp_error failure = { 0 };
+	int r = ccp_dir_check_private(config->state_dir, &failure);
 
 	if (r == 0 && config->network_file_system == CCP_NETWORK_FS_REFUSE)
-		r = ccp_dir_check_local(config->state_dir, err);
-	return r < 0 ? place_failed(config->state_dir, r, err) : 0;
+		r = ccp_dir_check_local(config->state_dir, &failure);
+	return r < 0 ? place_failed(config->state_dir, &failure, err) : 0;
+}
+
+/* What cannot even be looked at. */
+static int fail_stat(const char *path, struct codexcp_error *err)
+{
+	_cleanup_error_ struct codexcp_error failure = { 0 };
+
+	(void)ccp_fail_errno(&failure, errno, "cannot use %s", path);
+	return place_failed(path, &failure, err);
 }
 
 int ccp_state_check_place(const struct codexcp *cp, struct codexcp_error *err)
@@ -60,19 +77,17 @@ int ccp_state_check_place(const struct codexcp *cp, struct codexcp_error *err)
 	struct stat st;
 	int r;
 
-	if (stat(dir, &st) == 0)
-		return check_place(cp, err) < 0 ? CODEXCP_E_STATE_UNAVAILABLE : 1;
-	if (errno == ENOENT)
-		return 0;
-	r = ccp_fail_errno(err, errno, "cannot use %s", dir);
-	return place_failed(dir, r, err);
+	if (stat(dir, &st) < 0)
+		return errno == ENOENT ? 0 : fail_stat(dir, err);
+	r = check_place(cp, err);
+	return r < 0 ? r : 1;
 }
 
 static int make_dir(const char *path, struct codexcp_error *err)
 {
-	int r = ccp_dir_make(path, 0700, err);
+	_cleanup_error_ struct codexcp_error failure = { 0 };
 
-	return r < 0 ? place_failed(path, r, err) : 0;
+	return ccp_dir_make(path, 0700, &failure) < 0 ? place_failed(path, &failure, err) : 0;
 }
 
 int ccp_state_prepare(struct codexcp *cp, struct codexcp_error *err)
@@ -94,9 +109,10 @@ int ccp_state_prepare(struct codexcp *cp, struct codexcp_error *err)
 static int make_database_file(struct codexcp *cp, struct codexcp_error *err)
 {
 	const char *path = cp->config->state_db_path;
-	_cleanup_close_ int fd = ccp_file_open(path, O_RDWR | O_CREAT, 0600, err);
+	_cleanup_error_ struct codexcp_error failure = { 0 };
+	_cleanup_close_ int fd = ccp_file_open(path, O_RDWR | O_CREAT, 0600, &failure);
 
-	return fd < 0 ? place_failed(path, fd, err) : 0;
+	return fd < 0 ? place_failed(path, &failure, err) : 0;
 }
 
 /*
@@ -136,10 +152,30 @@ static int open_database(struct codexcp *cp, struct codexcp_error *err)
 	return r < 0 ? ccp_fail_copy(err, &failure) : 0;
 }
 
-static void drop_makeshift(struct codexcp *cp)
+/* What has happened waits in memory to be written. Whoever is connected can say so; the database
+ * cannot. */
+static void on_trouble(const struct codexcp_error *why, void *data)
 {
-	if (cp->reader && ccp_db_is_outdated(cp->reader))
-		ccp_db_close(TAKE_PTR(cp->reader));
+	struct codexcp *cp = data;
+
+	codexcp_error_done(&cp->state_trouble);
+	if (why)
+		ccp_fail_copy(&cp->state_trouble, why);
+	if (why)
+		ccp_log(CCP_LOG_ERROR, "the state cannot be written", "code",
+			codexcp_error_name(why->code), "why", why->message, NULL);
+	else
+		ccp_log(CCP_LOG_INFO, "the state can be written again", NULL);
+	if (cp->engine)
+		ccp_engine_tell_trouble(cp->engine);
+}
+
+bool ccp_state_refresh(struct codexcp *cp)
+{
+	if (!cp->reader || !ccp_db_is_outdated(cp->reader))
+		return false;
+	ccp_db_close(TAKE_PTR(cp->reader));
+	return true;
 }
 
 int ccp_state_open(struct codexcp *cp, struct codexcp_error *err)
@@ -147,24 +183,15 @@ int ccp_state_open(struct codexcp *cp, struct codexcp_error *err)
 	struct ccp_db *reader = NULL;
 	int r;
 
-	drop_makeshift(cp);
+	(void)ccp_state_refresh(cp);
 	r = cp->db ? 0 : open_database(cp, err);
 	if (r == 0 && !cp->txq)
 		r = ccp_txq_new(cp->loop, cp->db, &cp->txq, err);
 	if (r == 0)
+		ccp_txq_on_trouble(cp->txq, on_trouble, cp);
+	if (r == 0)
 		r = ccp_state_reader(cp, &reader, err);
 	return CCP_MIN(r, 0);
-}
-
-/* A read migrates nothing: it sees that somebody does who may. */
-static int want_migration(struct codexcp *cp, struct codexcp_error *err)
-{
-	_cleanup_free_ char *lock = ccp_state_lock_path(cp);
-
-	if (lock && ccp_lock_is_held(lock, NULL) == 1)
-		return ccp_handover_ask(cp, err);
-	ccp_context_ring(cp);
-	return CODEXCP_E_STATE_BUSY;
 }
 
 /* 1 open, 0 there is no database. */
@@ -177,11 +204,9 @@ static int open_reader(struct codexcp *cp, struct codexcp_error *err)
 	if (r <= 0)
 		return r;
 	/* Nothing was ever submitted: a read does not make a database. */
-	if (stat(path, &st) < 0 && errno != ENOENT) {
-		r = ccp_fail_errno(err, errno, "cannot use %s", path);
-		return place_failed(path, r, err);
-	}
-	if (access(path, F_OK) < 0 || st.st_size == 0)
+	if (stat(path, &st) < 0)
+		return errno == ENOENT ? 0 : fail_stat(path, err);
+	if (st.st_size == 0)
 		return 0;
 	r = ccp_db_open(path, CCP_DB_READ, &cp->reader, err);
 	return r < 0 ? r : 1;
@@ -189,16 +214,8 @@ static int open_reader(struct codexcp *cp, struct codexcp_error *err)
 
 int ccp_state_reader(struct codexcp *cp, struct ccp_db **ret_db, struct codexcp_error *err)
 {
-	_cleanup_error_ struct codexcp_error failure = { 0 };
-	int r = 1;
+	int r = cp->reader ? 1 : open_reader(cp, err);
 
-	drop_makeshift(cp);
-	if (!cp->reader)
-		r = open_reader(cp, &failure);
-	if (r < 0)
-		ccp_fail_copy(err, &failure);
-	if (is_older(r, &failure))
-		return want_migration(cp, err);
 	if (r == 1)
 		*ret_db = cp->reader;
 	return r;

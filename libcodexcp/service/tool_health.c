@@ -9,7 +9,8 @@
 #include "service/tool.h"
 #include "service/worker_info.h"
 
-#define ACTIVE_SHOWN 10
+#define ACTIVE_SHOWN  10
+#define STALLED_SHOWN 20
 
 struct health_args {
 	const char *operation_id, *unused_text;
@@ -116,11 +117,65 @@ static int add_active(const struct ccp_op *op, void *data)
 static json_t *work_json(struct ccp_db *db, const char *only, const struct ccp_op_counts *counts)
 {
 	struct active_list list = { json_array(), only };
+	struct ccp_op_quota quota = { 0 };
 	json_t *o = ccp_counts_json(counts);
 
 	if (db)
+		(void)ccp_op_quota(db, &quota, NULL);
+	if (db)
 		(void)ccp_op_each_active(db, add_active, &list, NULL);
+	ccp_json_set_time(&o, "accountHeldUntil", quota.until);
 	ccp_json_set_new(&o, "operations", list.array);
+	return o;
+}
+
+struct stalled_list {
+	json_t *array;
+	const char *only;
+	int64_t now, n;
+};
+
+static int add_stalled(const struct ccp_op *op, void *data)
+{
+	struct stalled_list *list = data;
+	json_t *o;
+
+	if (!op->stalled_at || (list->only && !ccp_streq(list->only, op->id)) ||
+	    list->n++ >= STALLED_SHOWN)
+		return 0;
+	o = json_object();
+	ccp_json_set_str(&o, "operationId", op->id);
+	ccp_json_set_str(&o, "threadId", op->thread_id);
+	ccp_json_set_str(&o, "turnId", op->turn_id);
+	ccp_json_set_str(&o, "status", op->status);
+	ccp_json_set_time(&o, "updatedAt", op->updated_at);
+	ccp_json_set_time(&o, "stalledSince", op->stalled_at);
+	ccp_json_set_int(&o, "stalenessSeconds", CCP_MAX(list->now - op->stalled_at, 0) / 1000);
+	ccp_json_set_bool(&o, "hasPendingInteraction", false);
+	ccp_json_set_str(&o, "evidence", op->stall_evidence);
+	ccp_json_append_new(&list->array, o);
+	return 0;
+}
+
+static json_t *supervisor_json(struct codexcp *cp, struct ccp_db *db, const char *only)
+{
+	struct stalled_list list = { .array = json_array(),
+				     .only = only,
+				     .now = ccp_clock_wall(ccp_context_clock(cp)) };
+	bool interrupts = cp->config->stalled_turn_action == CCP_STALLED_INTERRUPT;
+	json_t *o = json_object();
+
+	if (db)
+		(void)ccp_op_each_active(db, add_stalled, &list, NULL);
+	ccp_json_set_bool(&o, "enabled", true);
+	ccp_json_set_str(&o, "mode", interrupts ? "interrupt" : "diagnose_only");
+	ccp_json_set_int(&o, "timeoutSeconds", cp->config->turn_stall_timeout_seconds);
+	ccp_json_set_int(&o, "checkSeconds", cp->config->turn_check_seconds);
+	ccp_json_set_int(&o, "stalledTurnCount", list.n);
+	ccp_json_set_new(&o, "stalledTurns", list.array);
+	ccp_json_set_bool(&o, "automaticInterruptEnabled", interrupts);
+	if (list.n && !interrupts)
+		ccp_json_set_str(&o, "nextRecommendedAction", "interrupt_turn");
 	return o;
 }
 
@@ -173,6 +228,7 @@ static json_t *answer_of(struct codexcp *cp, const struct health_args *args, str
 	ccp_json_set_new(&answer, "worker", worker_json(cp, &worker));
 	ccp_json_set_new(&answer, "appServer", app_server_json(db, binary, &missing));
 	ccp_json_set_new(&answer, "activeWork", work_json(db, args->operation_id, &counts));
+	ccp_json_set_new(&answer, "stallSupervisor", supervisor_json(cp, db, args->operation_id));
 	ccp_json_set_new(&answer, "paths", paths_json(cp, &roots));
 	if (json_array_size(warnings))
 		ccp_json_set(&answer, "warnings", warnings);

@@ -8,6 +8,7 @@
 #include "base/json.h"
 #include "base/str.h"
 #include "domain/op_apply.h"
+#include "domain/terminals.h"
 #include "service/command.h"
 #include "service/tool.h"
 
@@ -84,6 +85,7 @@ static const struct ccp_handled *answer(struct ccp_call *call, const struct ccp_
 	ccp_json_set_str(&payload, "threadId", op->thread_id);
 	ccp_json_set_str(&payload, "turnId", op->turn_id);
 	ccp_json_set_new(&payload, "interruptedTarget", target(op, call->args));
+	ccp_terminals_view(&payload, op);
 	ccp_json_set_str(&payload, "nextRecommendedAction",
 			 op->active ? "poll_operation_status" : "inspect_diagnostics");
 	ccp_json_set_int(&payload, "recommendedPollAfterSeconds", op->active ? 2 : 0);

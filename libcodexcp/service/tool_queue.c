@@ -116,9 +116,9 @@ static int list_queued(const struct ccp_op *op, void *data)
 	const struct reading *reading = listing->reading;
 	const char *reason = NULL;
 
-	listing->result = ccp_queue_reason(reading->db, &reading->view.limits, &reading->slots, op,
-					   reading->now, reading->view.worker_alive, &reason,
-					   listing->err);
+	listing->result = ccp_queue_reason(reading->db, &reading->view.limits,
+					   reading->view.worker_alive ? &reading->slots : NULL, op,
+					   reading->now, &reason, listing->err);
 	if (listing->result < 0)
 		return 1;
 	if (listing->args->status == BLOCKED && !is_lock(reason))

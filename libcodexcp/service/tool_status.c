@@ -8,6 +8,7 @@
 #include "base/json.h"
 #include "base/str.h"
 #include "service/tool.h"
+#include "service/worker_info.h"
 #include "store/journal_store.h"
 #include "store/worker_store.h"
 
@@ -87,9 +88,12 @@ static bool says_crowded(const struct ccp_worker_row *worker)
 {
 	json_auto_t *said = NULL;
 
-	return worker->details && ccp_streq(worker->status, "running") &&
-	       ccp_json_parse(worker->details, strlen(worker->details), 0, &said, NULL) == 0 &&
-	       ccp_json_bool(said, CCP_WORKER_CROWDED, false);
+	/* Rarely said, and polls are many. */
+	if (!worker->details || !strstr(worker->details, CCP_WORKER_CROWDED) ||
+	    !ccp_streq(worker->status, "running"))
+		return false;
+	said = ccp_worker_read_details(worker);
+	return ccp_json_bool(said, CCP_WORKER_CROWDED, false);
 }
 
 /* What only a worker knows it says in its row, which is of interest while it lives. */

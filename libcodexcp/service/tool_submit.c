@@ -30,14 +30,17 @@ static const char *const dedup_policies[] = { "idempotency_only", "active_prompt
 					      "allow_parallel_with_resource_keys", NULL };
 static const char *const collaboration_modes[] = { "default", "plan", NULL };
 
+enum on_interruption { REPORT, CONTINUE };
+static const char *const on_interruptions[] = { "report", "continue", NULL };
+
 struct submit_args {
 	int operation_type, thread_mode, dedup_policy, priority, estimated_cost_class,
-		approval_policy, sandbox, collaboration_mode;
+		approval_policy, sandbox, collaboration_mode, on_interruption;
 	const char *message, *client_request_id, *agent_id, *project_id, *chat_id, *thread_id,
 		*title, *cwd, *model;
 	json_t *resource_keys, *input_items, *output_schema;
 	bool allow_historical_continuation, unused_flag;
-	int64_t timeout_seconds, unused_number;
+	int64_t timeout_seconds, max_continuations, unused_number;
 	/* Of operation types that are not there yet. */
 	const char *workflow_id, *source_thread_id, *expected_turn_id;
 	json_t *fork_config;
@@ -79,6 +82,9 @@ const struct ccp_field ccp_submit_fields[] = {
 	CCP_FIELD_ENUM(ARGS, estimated_cost_class, cost_classes, .def = 2),
 	CCP_FIELD_INT(ARGS, timeout_seconds, .def = 300, .min = 1, .max = 7200,
 		      .doc = "of one request, not of the turn"),
+	CCP_FIELD_ENUM(ARGS, on_interruption, on_interruptions, .def = 1,
+		       .doc = "continue: a turn cut by the death of Codex goes on in a new one"),
+	CCP_FIELD_INT(ARGS, max_continuations, .def = 1, .max = 10),
 	/* Existing clients send them with every task; they mean nothing to the types above. */
 	{ .name = "force",
 	  .type = CCP_TYPE_BOOL,
@@ -283,10 +289,13 @@ static int set_plain(struct ccp_op *op, const struct submit_args *args, struct c
 {
 	op->priority = args->priority;
 	op->request_timeout_ms = args->timeout_seconds * 1000;
+	op->max_continuations = args->max_continuations;
 	if (!ccp_strdup_opt(operation_types[args->operation_type], &op->type) ||
 	    !ccp_strdup_opt(args->client_request_id, &op->client_request_id) ||
 	    !ccp_strdup_opt(args->agent_id, &op->agent_id) ||
 	    !ccp_strdup_opt(args->title, &op->title) ||
+	    !ccp_strdup_opt(args->on_interruption == CONTINUE ? "continue" : NULL,
+			    &op->on_interruption) ||
 	    !ccp_strdup_opt(cost_classes[args->estimated_cost_class], &op->cost_class) ||
 	    !ccp_strdup_opt(args->collaboration_mode < 0
 				    ? NULL

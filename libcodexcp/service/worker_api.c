@@ -27,36 +27,15 @@ int codexcp_worker_running(struct codexcp *cp, struct codexcp_error *err)
 
 /* Describing */
 
-/* Of an older program's row: what every version has. */
-static void set_holder(json_t **o, struct ccp_db *db)
-{
-	_cleanup_(ccp_worker_holder_done) struct ccp_worker_holder holder = { 0 };
-	json_t *worker;
-
-	if (ccp_worker_holder(db, &holder, NULL) != 1)
-		return;
-	worker = json_object();
-	ccp_json_set_str(&worker, "role", holder.role);
-	ccp_json_set_int(&worker, "pid", holder.pid);
-	ccp_json_set_str(&worker, "bootId", holder.boot_id);
-	ccp_json_set_int(&worker, "startTime", holder.start_time);
-	ccp_json_set_int(&worker, "epoch", holder.epoch);
-	ccp_json_set_str(&worker, "version", holder.version);
-	ccp_json_set_new(o, "worker", worker);
-}
-
 static void set_rows(json_t **o, struct ccp_db *db, int64_t now)
 {
 	_cleanup_worker_row_ struct ccp_worker_row row = { 0 };
 	struct ccp_op_counts counts = { 0 };
-	int r = ccp_worker_latest(db, &row, NULL);
 
 	if (ccp_op_count(db, &counts, NULL) == 0)
 		ccp_json_set_new(o, "operations", ccp_counts_json(&counts));
-	if (r == 1)
+	if (ccp_worker_latest(db, &row, NULL) == 1)
 		ccp_json_set_new(o, "worker", ccp_worker_json(&row, now, CCP_WORKER_WHOLE));
-	else if (r < 0)
-		set_holder(o, db);
 	ccp_json_set_new(o, "appServer", ccp_app_server_json(db));
 }
 
@@ -68,7 +47,7 @@ static int open_to_look(struct codexcp *cp, struct ccp_db **ret_db, struct codex
 
 	if (r <= 0 || access(cp->config->state_db_path, F_OK) < 0)
 		return CCP_MIN(r, 0);
-	r = ccp_db_open(cp->config->state_db_path, CCP_DB_EXAMINE, ret_db, err);
+	r = ccp_db_open(cp->config->state_db_path, CCP_DB_READ, ret_db, err);
 	return r < 0 ? r : 1;
 }
 
@@ -134,7 +113,7 @@ static void on_look(void *data)
 {
 }
 
-static int fail_unseen(const struct ccp_worker_holder *holder, struct codexcp_error *err)
+static int fail_unseen(const struct ccp_worker_row *holder, struct codexcp_error *err)
 {
 	return ccp_fail(err, CODEXCP_E_BUSY,
 			"the worker runs as process %" PRId64
@@ -143,7 +122,7 @@ static int fail_unseen(const struct ccp_worker_holder *holder, struct codexcp_er
 			holder->pid);
 }
 
-static int fail_inline(const struct ccp_worker_holder *holder, struct codexcp_error *err)
+static int fail_inline(const struct ccp_worker_row *holder, struct codexcp_error *err)
 {
 	return ccp_fail(err, CODEXCP_E_BUSY,
 			"there is no worker of its own: process %" PRId64
@@ -152,17 +131,19 @@ static int fail_inline(const struct ccp_worker_holder *holder, struct codexcp_er
 }
 
 /* Who holds the lock. 1; 0, it has not written its row yet, or is about to end. */
-static int find_holder(struct stopping *stopping, struct ccp_worker_holder *holder,
+static int find_holder(struct stopping *stopping, struct ccp_worker_row *holder,
 		       struct codexcp_error *err)
 {
 	_cleanup_(ccp_db_closep) struct ccp_db *db = NULL;
 	int r = open_to_look(stopping->cp, &db, err);
 
 	if (r == 1)
-		r = ccp_worker_holder(db, holder, err);
+		r = ccp_worker_latest(db, holder, err);
 	if (r <= 0)
 		return r == CODEXCP_E_STATE_BUSY ? 0 : r;
-	stopping->id = ccp_worker_holder_process(stopping->cp, db, holder);
+	if (ccp_streq(holder->status, "stopped"))
+		return 0;
+	stopping->id = ccp_worker_process(holder);
 	switch (ccp_process_check(&stopping->id)) {
 	case CCP_PROCESS_ALIVE:
 		return ccp_streq(holder->role, "inline") ? fail_inline(holder, err) : 1;
@@ -175,7 +156,7 @@ static int find_holder(struct stopping *stopping, struct ccp_worker_holder *hold
 	return fail_unseen(holder, err);
 }
 
-static json_t *stopped_json(const struct ccp_worker_holder *holder)
+static json_t *stopped_json(const struct ccp_worker_row *holder)
 {
 	json_t *o = json_object();
 
@@ -188,7 +169,7 @@ static json_t *stopped_json(const struct ccp_worker_holder *holder)
 /* Tells the holder, once; 0 also when it is not known yet. */
 static int tell_holder(struct stopping *stopping, struct codexcp_error *err)
 {
-	_cleanup_(ccp_worker_holder_done) struct ccp_worker_holder holder = { 0 };
+	_cleanup_worker_row_ struct ccp_worker_row holder = { 0 };
 	int r = find_holder(stopping, &holder, err);
 
 	if (r != 1)

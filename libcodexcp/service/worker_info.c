@@ -54,6 +54,18 @@ json_t *ccp_worker_read_details(const struct ccp_worker_row *row)
 	return details;
 }
 
+/* A process of ours that began in the same instant is the one; any other may be in a namespace
+ * that is not ours. */
+static int64_t namespace_here(const struct ccp_worker_row *row)
+{
+	struct ccp_process_id seen;
+
+	return ccp_process_identify(row->pid, &seen, NULL) == 0 &&
+			       seen.start_time == row->start_time
+		       ? seen.pid_namespace
+		       : 0;
+}
+
 struct ccp_process_id ccp_worker_process(const struct ccp_worker_row *row)
 {
 	json_auto_t *details = ccp_worker_read_details(row);
@@ -62,6 +74,9 @@ struct ccp_process_id ccp_worker_process(const struct ccp_worker_row *row)
 		.start_time = row->start_time,
 		.pid_namespace = ccp_json_int(details, "pidNamespace", 0),
 	};
+
+	if (!id.pid_namespace)
+		id.pid_namespace = namespace_here(row);
 
 	if (row->boot_id)
 		snprintf(id.boot, sizeof(id.boot), "%s", row->boot_id);
@@ -101,10 +116,11 @@ static const char *process_word(const struct ccp_worker_row *row)
 /* What was written into the row, as far as this part of it is shown. */
 static void set_details(json_t **o, const struct ccp_worker_row *row, enum ccp_worker_parts parts)
 {
-	static const char *const shown[] = { "hostname",     "unit", "cgroup",
-					     "logPath",      "stay", "environmentVariables",
-					     "configuration" };
-	size_t n = parts == CCP_WORKER_WHOLE ? CCP_ARRAY_SIZE(shown) : 1;
+	static const char *const shown[] = {
+		"hostname", CCP_WORKER_CROWDED,     "unit",         "cgroup", "logPath",
+		"stay",     "environmentVariables", "configuration"
+	};
+	size_t n = parts == CCP_WORKER_WHOLE ? CCP_ARRAY_SIZE(shown) : 2;
 	json_auto_t *details = ccp_worker_read_details(row);
 
 	for (size_t i = 0; i < n; i++)
@@ -207,29 +223,4 @@ int ccp_worker_lock_is_held(const struct codexcp *cp, struct codexcp_error *err)
 	_cleanup_free_ char *path = ccp_state_lock_path(cp);
 
 	return path ? ccp_lock_is_held(path, err) : ccp_fail_oom(err);
-}
-
-/* A row says where its pid counts since version 2 only. The kernel says it of whoever listens at
- * the doorbell: its pid as it is seen from here. */
-static bool listens(const struct codexcp *cp, int64_t pid)
-{
-	_cleanup_free_ char *dir = ccp_state_path(cp, CCP_STATE_RUN_DIR);
-	_cleanup_close_ int fd = dir ? ccp_socket_connect(dir, CCP_DOORBELL_NAME, NULL) : -1;
-
-	return fd >= 0 && ccp_socket_peer_pid(fd) == pid;
-}
-
-struct ccp_process_id ccp_worker_holder_process(const struct codexcp *cp, struct ccp_db *db,
-						const struct ccp_worker_holder *holder)
-{
-	_cleanup_worker_row_ struct ccp_worker_row row = { 0 };
-	struct ccp_process_id self, id = { .pid = holder->pid, .start_time = holder->start_time };
-
-	if (holder->boot_id)
-		snprintf(id.boot, sizeof(id.boot), "%s", holder->boot_id);
-	if (ccp_worker_latest(db, &row, NULL) == 1 && row.epoch == holder->epoch)
-		id.pid_namespace = ccp_worker_process(&row).pid_namespace;
-	if (!id.pid_namespace && ccp_process_self(&self, NULL) == 0 && listens(cp, id.pid))
-		id.pid_namespace = self.pid_namespace;
-	return id;
 }

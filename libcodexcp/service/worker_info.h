@@ -13,7 +13,8 @@
 json_t *ccp_worker_details(const struct codexcp *cp, const struct ccp_process_id *self);
 /* The same read back; a new reference, NULL when the row has none. */
 json_t *ccp_worker_read_details(const struct ccp_worker_row *row);
-/* Who wrote the row. The namespace of a row that an older program wrote is unknown (0). */
+/* Who wrote the row. The namespace of a row that an older program wrote is unknown (0), unless that
+ * process is seen from here. */
 struct ccp_process_id ccp_worker_process(const struct ccp_worker_row *row);
 /* "running"; "degraded", something troubles it or its heartbeat is late; "stopped"; "stale", it has
  * gone without a word. */
@@ -31,8 +32,5 @@ json_t *ccp_app_server_json(struct ccp_db *db);
 /* {activeOperationCount, queuedOperationCount, ...} */
 json_t *ccp_counts_json(const struct ccp_op_counts *counts);
 
-/* The process of the one that acts, also of an older program. Verified or UNKNOWN, never guessed. */
-struct ccp_process_id ccp_worker_holder_process(const struct codexcp *cp, struct ccp_db *db,
-						const struct ccp_worker_holder *holder);
 /* Whether anybody holds the lock. 1, 0, negative error. */
 int ccp_worker_lock_is_held(const struct codexcp *cp, struct codexcp_error *err);

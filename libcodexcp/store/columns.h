@@ -66,7 +66,12 @@
 	INT(continuations)     /* turns begun to go on where an earlier one was cut */             \
 	TEXT(continued_turn)   /* the one that the present turn goes on from */                    \
 	INT(quota_waits)       /* times it waited for the account's limit */                       \
+	INT(quota_held)        /* 1 from the limit until a turn goes through: others wait */       \
+	INT(quota_resets_at)   /* when the limit ends, as Codex says; 0: it did not */             \
+	INT(quota_window)      /* minutes that the limit is counted over; 0 unknown */             \
 	TEXT(terminals)        /* JSON: background terminals an interrupt found, ended, left */    \
+	INT(stalled_at)        /* its turn has told nothing since then; 0: it is not stalled */    \
+	TEXT(stall_evidence)   /* what app-server says to that */                                  \
 	TEXT(effective_sandbox)                                                                    \
 	TEXT(effective_approval)                                                                   \
 	TEXT(effective_model)                                                                      \
@@ -80,7 +85,7 @@
 	INT(started_at)                                                                            \
 	INT(completed_at)
 
-/* What decides who is next: read of each that may be. */
+/* What decides who may run beside whom: all that is read of those that run or may be next. */
 #define CCP_OP_QUEUE_COLUMNS(TEXT, INT)                                                            \
 	TEXT(id)                                                                                   \
 	TEXT(agent_id)                                                                             \
@@ -91,7 +96,9 @@
 	TEXT(effective_sandbox)                                                                    \
 	TEXT(resource_keys)                                                                        \
 	INT(priority)                                                                              \
-	INT(created_at)
+	INT(created_at)                                                                            \
+	TEXT(phase)                                                                                \
+	INT(active)
 
 #define CCP_TURN_COLUMNS(TEXT, INT)                                                                \
 	TEXT(thread_id)                                                                            \
@@ -145,15 +152,6 @@
 	TEXT(app_server) /* JSON: pid, version, userAgent, startedAt, binary */                    \
 	TEXT(details)    /* JSON: what only the worker itself knows */                             \
 	TEXT(last_error) /* why app-server cannot be started, or what went wrong last */
-
-/* Of the workers table, for a program that meets an older schema: version 1 has them all. */
-#define CCP_HOLDER_COLUMNS(TEXT, INT)                                                              \
-	TEXT(role)                                                                                 \
-	INT(epoch)                                                                                 \
-	INT(pid)                                                                                   \
-	INT(start_time)                                                                            \
-	TEXT(boot_id)                                                                              \
-	TEXT(version)
 
 #define CCP_INSTANCE_COLUMNS(TEXT, INT)                                                            \
 	TEXT(id)                                                                                   \

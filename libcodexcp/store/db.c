@@ -138,14 +138,12 @@ static bool is_there(const char *path, const char *suffix, off_t min_size)
 	return !beside || (stat(beside, &st) == 0 && st.st_size >= min_size);
 }
 
-/* No process of ours can write where the directory is closed to us; and all that was written stands
- * in the file itself. */
-static bool is_unchanging(const char *path)
+/* No process of ours can begin to write where the directory is closed to us. */
+static bool is_closed(const char *path)
 {
 	_cleanup_free_ char *dir = ccp_path_parent(path);
 
-	return dir && access(dir, W_OK) < 0 && (errno == EACCES || errno == EROFS) &&
-	       !is_there(path, "-wal", 1);
+	return dir && access(dir, W_OK) < 0 && (errno == EACCES || errno == EROFS);
 }
 
 /*
@@ -163,8 +161,13 @@ static int open_for_reading(const char *path, enum ccp_db_mode mode, struct ccp_
 		return r;
 	if (is_there(path, "-shm", 0))
 		again = open_as(path, "?readonly_shm=1", mode, ret_db, &other);
-	if (again < 0 && is_unchanging(path))
+	if (again < 0 && is_closed(path) && !is_there(path, "-wal", 1))
 		again = open_as(path, "?immutable=1", mode, ret_db, &other);
+	else if (again < 0 && is_closed(path) && is_there(path, "", 1))
+		return ccp_db_fail_state(path, "read_only", err,
+					 "its log has not been written back, and cannot be read in "
+					 "a directory without write permission: make the directory "
+					 "writable");
 	if (again < 0)
 		return r;
 	(*ret_db)->makeshift = true;

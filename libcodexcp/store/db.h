@@ -23,10 +23,9 @@ struct ccp_db;
 struct sqlite3_stmt;
 
 enum ccp_db_mode {
-	CCP_DB_READ,    /* an existing database, never written through this connection */
+	CCP_DB_READ,    /* an existing database, never written; an older schema looks like ours */
 	CCP_DB_WRITE,   /* made when it is not there; an older schema stays as it is */
 	CCP_DB_MIGRATE, /* the same, and an older schema is migrated: for who holds the worker lock */
-	CCP_DB_EXAMINE, /* as READ, and of an older schema too: what is asked must be old */
 };
 
 enum ccp_sql {
@@ -45,9 +44,9 @@ int ccp_db_open(const char *path, enum ccp_db_mode mode, struct ccp_db **ret_db,
 void ccp_db_close(struct ccp_db *db);
 CCP_DEFINE_CLEANUP(struct ccp_db, ccp_db_close);
 const char *ccp_db_path(const struct ccp_db *db);
-/* Opened for reading where a reader's usual means could not be had (a full disk, a directory without
- * permission): good for one look, then to be opened anew. A writer of the same process could not
- * write beside it. */
+/* Opened for reading where a reader's usual means could not be had (a full disk, a directory
+ * without permission): good for one look, then to be opened anew. A writer of the same process
+ * could not write beside it. */
 bool ccp_db_is_outdated(const struct ccp_db *db);
 
 /* BEGIN IMMEDIATE: whoever has begun will not meet a busy database before the commit. */
@@ -58,6 +57,8 @@ int ccp_db_commit(struct ccp_db *db, struct codexcp_error *err);
 void ccp_db_rollback(struct ccp_db *db);
 /* Changes when another connection has committed. */
 int64_t ccp_db_data_version(struct ccp_db *db);
+/* The version of the schema that it has; -1 when it cannot be read. */
+int ccp_db_schema(struct ccp_db *db);
 /* Rows changed by the last statement. */
 int ccp_db_changes(const struct ccp_db *db);
 

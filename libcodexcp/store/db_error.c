@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <stdarg.h>
 #include <stdio.h>
+#include <unistd.h>
 
 #include "base/str.h"
 
@@ -16,7 +17,8 @@ static const struct way_out {
 	{ "read_only", "it cannot be written: make the file, those beside it and its directory "
 		       "writable, or set CODEX_MCP_STATE_DB to another place" },
 	{ "corrupt", "it is damaged, or no state database: " SEE_CHECK },
-	{ "missing", "it is not there: its directory has been removed, or was never made" },
+	{ "missing", "it is not there: codex-control-plane-mcp-admin init or the first task makes "
+		     "it" },
 	{ "cannot_open", "it cannot be opened: look at the permissions of the file and of its "
 			 "directory" },
 	{ "io_error", "reading or writing it failed: look at the disk, then " SEE_CHECK },
@@ -63,6 +65,9 @@ static const char *reason_of(const struct ccp_db *db, int rc, const char *reason
 	bool has_cause = (rc & 0xff) == SQLITE_CANTOPEN || (rc & 0xff) == SQLITE_IOERR;
 	int cause = db->handle && has_cause ? sqlite3_system_errno(db->handle) : 0;
 
+	/* A file beside it that was looked for is no reason. */
+	if (cause == ENOENT && access(db->path, F_OK) == 0)
+		cause = 0;
 	for (size_t i = 0; cause && i < CCP_ARRAY_SIZE(causes); i++)
 		if (causes[i].errnum == cause)
 			return causes[i].reason;

@@ -1,6 +1,7 @@
 /*
  * What the files of a connection share: db.c (open, transactions, statements), db_schema.c
- * (versions and migrations), db_error.c (what SQLite's errors come to), upkeep.c (the file itself).
+ * (versions and migrations), db_older.c (reading what is not migrated), db_error.c (what SQLite's
+ * errors come to), upkeep.c (the file itself).
  */
 #pragma once
 
@@ -12,7 +13,9 @@ struct ccp_db {
 	sqlite3 *handle;
 	char *path;
 	bool in_transaction;
-	bool makeshift; /* opened for reading without the memory that readers and writers share */
+	/* Opened for reading as it is just now: without the memory that readers and writers share,
+	 * or an older schema. */
+	bool makeshift;
 	struct {
 		sqlite3_stmt *stmt;
 		bool used;
@@ -31,3 +34,5 @@ int ccp_db_number(struct ccp_db *db, const char *sql, int64_t *ret, struct codex
 
 /* Whether this program may work on it in this way; makes and migrates what the mode may. */
 int ccp_db_check_schema(struct ccp_db *db, enum ccp_db_mode mode, struct codexcp_error *err);
+/* Make an older schema look like this program's, for this connection, which only reads. */
+int ccp_db_view_older(struct ccp_db *db, struct codexcp_error *err);

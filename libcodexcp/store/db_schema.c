@@ -4,6 +4,7 @@
  * statements for the schema that it knows.
  */
 #include <stdio.h>
+#include <sys/stat.h>
 
 #include "base/str.h"
 #include "store/db_internal.h"
@@ -11,6 +12,8 @@
 
 /* "ccp1": tells file(1) and us whose database this is. */
 #define APPLICATION_ID 0x63637031
+/* One page of the smallest size that there is. */
+#define SMALLEST_FILE 512
 
 /* One migration and its bookkeeping, inside the caller's transaction. */
 static int migrate_step(struct ccp_db *db, const struct ccp_migration *step,
@@ -58,13 +61,23 @@ static int migrate(struct ccp_db *db, struct codexcp_error *err)
 	return r;
 }
 
+/* SQLite takes the first bytes of a database for a new one, and would write over them. */
+static bool is_cut_off(const struct ccp_db *db)
+{
+	struct stat st;
+
+	return stat(db->path, &st) == 0 && st.st_size > 0 && st.st_size < SMALLEST_FILE;
+}
+
 static int check_older(struct ccp_db *db, enum ccp_db_mode mode, int64_t version,
 		       struct codexcp_error *err)
 {
+	if (version == 0 && is_cut_off(db))
+		return ccp_db_fail(db, SQLITE_CORRUPT, "schema", err);
 	if (mode == CCP_DB_MIGRATE || (mode == CCP_DB_WRITE && version == 0))
 		return migrate(db, err);
-	if (mode == CCP_DB_EXAMINE && version > 0)
-		return 0;
+	if (mode == CCP_DB_READ && version > 0)
+		return ccp_db_view_older(db, err);
 	if (version == 0)
 		return ccp_db_fail_state(db->path, "missing", err,
 					 "it has no schema yet; the first task makes it");
@@ -109,8 +122,7 @@ static int check_newer(struct ccp_db *db, enum ccp_db_mode mode, int64_t version
 		db->path, "newer_schema", err,
 		"it was written by %s (schema %d) and cannot be %s by version " CCP_VERSION
 		" (schema %d): upgrade to %s",
-		program, (int)version,
-		mode == CCP_DB_READ || mode == CCP_DB_EXAMINE ? "read" : "written",
+		program, (int)version, mode == CCP_DB_READ ? "read" : "written",
 		ccp_schema_version(), program);
 	ccp_error_add_str(err, "requiredVersion", program);
 	return CODEXCP_E_STATE_UNAVAILABLE;
@@ -130,4 +142,12 @@ int ccp_db_check_schema(struct ccp_db *db, enum ccp_db_mode mode, struct codexcp
 	if (version < ccp_schema_version())
 		return check_older(db, mode, version, err);
 	return version > ccp_schema_version() ? check_newer(db, mode, version, err) : 0;
+}
+
+int ccp_db_schema(struct ccp_db *db)
+{
+	int64_t version = -1;
+
+	(void)ccp_db_number(db, "PRAGMA user_version", &version, NULL);
+	return (int)version;
 }

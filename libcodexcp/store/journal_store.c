@@ -95,6 +95,20 @@ int ccp_journal_each(struct ccp_db *db, const char *op_id, int limit, ccp_row_fn
 	return ccp_table_each(&stmt, &journal, fn, data, err);
 }
 
+int ccp_journal_item_of_other(struct ccp_db *db, const char *thread_id, const char *turn_id,
+			      const char *item_id, struct codexcp_error *err)
+{
+	_cleanup_stmt_ struct ccp_stmt stmt = { 0 };
+	int r = ccp_stmt_open(db, CCP_SQL_JOURNAL_ITEM_OF_OTHER, &stmt, err);
+
+	if (r < 0)
+		return r;
+	ccp_bind_text(&stmt, 1, thread_id);
+	ccp_bind_text(&stmt, 2, turn_id);
+	ccp_bind_text(&stmt, 3, item_id);
+	return ccp_stmt_step(&stmt, err);
+}
+
 int ccp_journal_count_progress(struct ccp_db *db, const char *op_id, const char *thread_id,
 			       const char *turn_id, int64_t *ret_count, int64_t *ret_latest,
 			       struct codexcp_error *err)

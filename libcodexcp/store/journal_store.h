@@ -29,3 +29,6 @@ int ccp_journal_each(struct ccp_db *db, const char *op_id, int limit, ccp_row_fn
 int ccp_journal_count_progress(struct ccp_db *db, const char *op_id, const char *thread_id,
 			       const char *turn_id, int64_t *ret_count, int64_t *ret_latest,
 			       struct codexcp_error *err);
+/* 1: the item is one that another turn of the thread began. */
+int ccp_journal_item_of_other(struct ccp_db *db, const char *thread_id, const char *turn_id,
+			      const char *item_id, struct codexcp_error *err);

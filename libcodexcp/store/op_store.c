@@ -246,6 +246,21 @@ int ccp_op_with_prompt(struct ccp_db *db, int64_t seq, ccp_prompt_fn fn, void *d
 #define N_QUEUE     ((int)CCP_ARRAY_SIZE(queue_columns))
 #define LANE_COLUMN N_QUEUE
 
+int ccp_op_each_running(struct ccp_db *db, ccp_op_fn fn, void *data, struct codexcp_error *err)
+{
+	_cleanup_stmt_ struct ccp_stmt stmt = { 0 };
+	int r = ccp_stmt_open(db, CCP_SQL_OPERATION_RUNNING, &stmt, err);
+
+	while (r >= 0 && (r = ccp_stmt_step(&stmt, err)) == 1) {
+		_cleanup_op_ struct ccp_op op = { 0 };
+
+		r = ccp_row_read(&stmt, 0, queue_columns, N_QUEUE, &op, err);
+		if (r == 0 && fn(&op, data) != 0)
+			return 0;
+	}
+	return r;
+}
+
 /* The rows behind `lane` until fn has enough of one: 1 and its lane, or 0 when none are left. */
 static int walk_lane(struct ccp_db *db, int64_t now, char **lane, ccp_queued_fn fn, void *data,
 		     struct codexcp_error *err)
@@ -323,6 +338,35 @@ int ccp_op_next_due(struct ccp_db *db, int64_t now, int64_t *ret_at, struct code
 	return 0;
 }
 
+int ccp_op_quota(struct ccp_db *db, struct ccp_op_quota *ret_quota, struct codexcp_error *err)
+{
+	_cleanup_stmt_ struct ccp_stmt stmt = { 0 };
+	int r = ccp_stmt_open(db, CCP_SQL_OPERATION_QUOTA, &stmt, err);
+
+	if (r == 0)
+		r = ccp_stmt_step(&stmt, err);
+	if (r < 0)
+		return r;
+	*ret_quota = (struct ccp_op_quota){
+		.waiting = ccp_column_int(&stmt, 0),
+		.trying = ccp_column_int(&stmt, 1),
+		.until = ccp_column_int(&stmt, 2),
+	};
+	return 0;
+}
+
+int ccp_op_each_waiting_for_quota(struct ccp_db *db, ccp_op_id_fn fn, void *data,
+				  struct codexcp_error *err)
+{
+	_cleanup_stmt_ struct ccp_stmt stmt = { 0 };
+	int r = ccp_stmt_open(db, CCP_SQL_OPERATION_WAITING_FOR_QUOTA, &stmt, err);
+
+	while (r >= 0 && (r = ccp_stmt_step(&stmt, err)) == 1)
+		if (fn(ccp_column_text(&stmt, 0), data) != 0)
+			return 0;
+	return r;
+}
+
 int ccp_op_count(struct ccp_db *db, struct ccp_op_counts *ret_counts, struct codexcp_error *err)
 {
 	_cleanup_stmt_ struct ccp_stmt stmt = { 0 };
@@ -350,4 +394,34 @@ int ccp_op_each_project(struct ccp_db *db, ccp_project_fn fn, void *data, struct
 		       ccp_column_int(&stmt, 2), data) != 0)
 			return 0;
 	return r;
+}
+
+int ccp_op_each_standing(struct ccp_db *db, ccp_op_standing_fn fn, void *data,
+			 struct codexcp_error *err)
+{
+	_cleanup_stmt_ struct ccp_stmt stmt = { 0 };
+	int r = ccp_stmt_open(db, CCP_SQL_OPERATION_STANDINGS, &stmt, err);
+
+	while (r >= 0 && (r = ccp_stmt_step(&stmt, err)) == 1) {
+		const struct ccp_op_standing standing = { .id = ccp_column_text(&stmt, 0),
+							  .phase = ccp_column_text(&stmt, 1),
+							  .status = ccp_column_text(&stmt, 2),
+							  .active = ccp_column_int(&stmt, 3),
+							  .count = ccp_column_int(&stmt, 4) };
+
+		fn(&standing, data);
+	}
+	return r;
+}
+
+int ccp_op_count_all(struct ccp_db *db, int64_t *ret_count, struct codexcp_error *err)
+{
+	_cleanup_stmt_ struct ccp_stmt stmt = { 0 };
+	int r = ccp_stmt_open(db, CCP_SQL_OPERATION_COUNT_ALL, &stmt, err);
+
+	if (r == 0)
+		r = ccp_stmt_step(&stmt, err);
+	if (r == 1)
+		*ret_count = ccp_column_int(&stmt, 0);
+	return CCP_MIN(r, 0);
 }

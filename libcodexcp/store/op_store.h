@@ -51,6 +51,8 @@ int ccp_op_update(struct ccp_db *db, struct ccp_op *op, struct codexcp_error *er
 /* Lists: call fn for each row until it returns non-zero. The row is borrowed for the call. */
 typedef int (*ccp_op_fn)(const struct ccp_op *op, void *data);
 int ccp_op_each_active(struct ccp_db *db, ccp_op_fn fn, void *data, struct codexcp_error *err);
+/* The same, with CCP_OP_QUEUE_COLUMNS only. */
+int ccp_op_each_running(struct ccp_db *db, ccp_op_fn fn, void *data, struct codexcp_error *err);
 
 /* Active guarding operations of this scope with this prompt, oldest first. */
 int ccp_op_each_same_prompt(struct ccp_db *db, const char *scope, const char *hash, ccp_op_fn fn,
@@ -102,10 +104,37 @@ int ccp_op_each_in_queue(struct ccp_db *db, ccp_op_fn fn, void *data, struct cod
 /* The earliest not_before of queued operations that lies after `now`; 0 = none. */
 int ccp_op_next_due(struct ccp_db *db, int64_t now, int64_t *ret_at, struct codexcp_error *err);
 
+/*
+ * The account's limit: how many operations wait for its end, how many of those that were let out
+ * have not got through yet, and until when, as far as is known, waiting is all that helps.
+ */
+struct ccp_op_quota {
+	int64_t waiting, trying, until;
+};
+static inline bool ccp_op_quota_holds(const struct ccp_op_quota *quota)
+{
+	return quota->waiting || quota->trying;
+}
+int ccp_op_quota(struct ccp_db *db, struct ccp_op_quota *ret_quota, struct codexcp_error *err);
+/* Those that wait, in scheduling order, until fn returns non-zero. */
+typedef int (*ccp_op_id_fn)(const char *id, void *data);
+int ccp_op_each_waiting_for_quota(struct ccp_db *db, ccp_op_id_fn fn, void *data,
+				  struct codexcp_error *err);
+
+/* `queued` are all that take no slot yet, `waiting` those that need somebody. */
 struct ccp_op_counts {
 	int64_t active, queued, waiting;
 };
 int ccp_op_count(struct ccp_db *db, struct ccp_op_counts *ret_counts, struct codexcp_error *err);
+/* Where operations stand, and how many of them; `id` is one of them. All borrowed for the call. */
+struct ccp_op_standing {
+	const char *id, *phase, *status;
+	int64_t active, count;
+};
+typedef void (*ccp_op_standing_fn)(const struct ccp_op_standing *standing, void *data);
+int ccp_op_each_standing(struct ccp_db *db, ccp_op_standing_fn fn, void *data,
+			 struct codexcp_error *err);
+int ccp_op_count_all(struct ccp_db *db, int64_t *ret_count, struct codexcp_error *err);
 /* Canonical directories in which operations ran, newest first; fn(path, project_id, last use). */
 typedef int (*ccp_project_fn)(const char *path, const char *project_id, int64_t last_at,
 			      void *data);

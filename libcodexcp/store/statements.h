@@ -30,6 +30,24 @@
 	"EXISTS (SELECT 1 FROM operations o WHERE o.thread_id = q.thread_id AND o.active = 1 "     \
 	"AND o.phase = 'queued' AND o.seq < q.seq)"
 
+/*
+ * Whether a finished operation `o` may be forgotten, its age apart: not while its request id is in
+ * its window (?1: created later), nor while anything active comes from it, goes on in its thread,
+ * or is wanted of it.
+ */
+#define CCP_OP_FORGETTABLE                                                                         \
+	"(o.client_request_id IS NULL OR o.created_at <= ?1) "                                     \
+	"AND NOT EXISTS (SELECT 1 FROM operations a WHERE a.active = 1 AND a.parent_id = o.id) "   \
+	"AND NOT EXISTS (SELECT 1 FROM operations a WHERE a.active = 1 "                           \
+	"AND a.thread_id = o.thread_id) "                                                          \
+	"AND NOT EXISTS (SELECT 1 FROM commands c WHERE c.op_id = o.id AND c.completed_at = 0)"
+
+/* And a row of the journal `j`: what belongs to anything active stays. */
+#define CCP_JOURNAL_FORGETTABLE                                                                    \
+	"NOT EXISTS (SELECT 1 FROM operations o WHERE o.id = j.op_id AND o.active = 1) "           \
+	"AND NOT EXISTS (SELECT 1 FROM operations o "                                              \
+	"WHERE o.thread_id = j.thread_id AND o.active = 1)"
+
 /* clang-format off */
 #define CCP_STATEMENTS(X)                                                                          \
 	X(OPERATION_INSERT,                                                                        \
@@ -45,6 +63,9 @@
 	  CCP_OP_SELECT "WHERE thread_id = ?1 AND (?2 IS NULL OR turn_id = ?2) "                   \
 			"ORDER BY active DESC, seq DESC LIMIT 1")                                  \
 	X(OPERATION_ACTIVE, CCP_OP_SELECT "WHERE active = 1 AND phase <> 'queued' ORDER BY seq")   \
+	X(OPERATION_RUNNING,                                                                       \
+	  "SELECT " CCP_NAMES(CCP_OP_QUEUE_COLUMNS) "0 FROM operations "                           \
+	  "WHERE active = 1 AND phase <> 'queued' ORDER BY seq")                                   \
 	X(OPERATION_PROMPT,                                                                        \
 	  CCP_OP_SELECT "WHERE active = 1 AND prompt_scope = ? AND prompt_hash = ? "               \
 			"AND prompt_guards = 1 ORDER BY seq")                                      \
@@ -73,10 +94,22 @@
 	X(OPERATION_NEXT_DUE,                                                                      \
 	  "SELECT min(not_before) FROM operations INDEXED BY op_due WHERE active = 1 AND phase = 'queued' "          \
 	  "AND not_before > ?")                                                                    \
+	X(OPERATION_QUOTA,                                                                         \
+	  "SELECT count(*) FILTER (WHERE phase = 'waiting_for_quota'), "                           \
+	  "count(*) FILTER (WHERE phase <> 'waiting_for_quota'), "                                 \
+	  "max(not_before) FILTER (WHERE phase = 'waiting_for_quota') "                            \
+	  "FROM operations INDEXED BY op_quota WHERE active = 1 AND quota_held = 1")               \
+	X(OPERATION_WAITING_FOR_QUOTA,                                                             \
+	  "SELECT id FROM operations INDEXED BY op_quota WHERE active = 1 AND quota_held = 1 "     \
+	  "AND phase = 'waiting_for_quota' ORDER BY " CCP_QUEUE_RANK ", seq")                      \
 	X(OPERATION_COUNT,                                                                         \
-	  "SELECT count(*), count(*) FILTER (WHERE phase = 'queued'), "                            \
-	  "count(*) FILTER (WHERE status LIKE 'waiting\\_%' ESCAPE '\\') "                         \
+	  "SELECT count(*), count(*) FILTER (WHERE phase IN ('queued', 'waiting_for_quota')), "    \
+	  "count(*) FILTER (WHERE phase IN ('waiting_for_approval', 'waiting_for_user_input')) "   \
 	  "FROM operations WHERE active = 1")                                                      \
+	X(OPERATION_STANDINGS,                                                                     \
+	  "SELECT min(id), phase, status, active, count(*) FROM operations "                       \
+	  "GROUP BY phase, status, active")                                                        \
+	X(OPERATION_COUNT_ALL, "SELECT count(*) FROM operations")                                  \
 	X(PROJECT_TOUCH,                                                                           \
 	  "INSERT INTO projects(path, id, last_at) VALUES(?, ?, ?) "                               \
 	  "ON CONFLICT(path) DO UPDATE SET last_at = excluded.last_at")                            \
@@ -130,6 +163,8 @@
 	  "0 FROM journal WHERE op_id = ? ORDER BY id DESC LIMIT ?")                               \
 	X(JOURNAL_COUNT_OPERATION,                                                                 \
 	  "SELECT count(*), max(at) FROM journal WHERE op_id = ? AND progress = 1")                \
+	X(JOURNAL_ITEM_OF_OTHER,                                                                   \
+	  "SELECT 1 FROM journal WHERE thread_id = ?1 AND turn_id <> ?2 AND item_id = ?3 LIMIT 1") \
 	X(JOURNAL_COUNT_TURN,                                                                      \
 	  "SELECT count(*), max(at) FROM journal "                                                 \
 	  "WHERE thread_id = ? AND turn_id = ? AND progress = 1")                                  \
@@ -141,10 +176,6 @@
 	  "0 FROM workers WHERE role <> 'observe' ORDER BY epoch DESC LIMIT 1")                    \
 	X(WORKERS_NEWEST,                                                                          \
 	  "SELECT " CCP_NAMES(CCP_WORKER_COLUMNS) "0 FROM workers ORDER BY rowid DESC LIMIT ?")    \
-	X(WORKER_HOLDER,                                                                           \
-	  "SELECT " CCP_NAMES(CCP_HOLDER_COLUMNS)                                                  \
-	  "0 FROM workers WHERE role <> 'observe' AND status = 'running' "                         \
-	  "ORDER BY epoch DESC LIMIT 1")                                                           \
 	X(INSTANCE_PUT,                                                                            \
 	  "INSERT OR REPLACE INTO app_servers(" CCP_NAMES(CCP_INSTANCE_COLUMNS) "rowid) VALUES("   \
 		  CCP_MARKS(CCP_INSTANCE_COLUMNS)                                                  \
@@ -168,6 +199,61 @@
 	  "completed_at = ?6 WHERE id = ?1 AND status IN ('queued', 'running')")                   \
 	X(COMMAND_REQUEUE,                                                                         \
 	  "UPDATE commands SET status = 'queued' WHERE completed_at = 0 AND status = 'running'")   \
+	X(RETENTION_NTH,                                                                           \
+	  "SELECT completed_at FROM operations WHERE active = 0 "                                  \
+	  "ORDER BY completed_at DESC LIMIT 1 OFFSET ?")                                           \
+	X(RETENTION_ENDED,                                                                         \
+	  "SELECT o.completed_at, o.seq, o.id, o.thread_id, " CCP_OP_FORGETTABLE                   \
+	  " FROM operations o INDEXED BY op_ended WHERE o.active = 0 "                             \
+	  "AND o.completed_at >= ?2 AND o.completed_at <= ?4 "                                     \
+	  "AND (o.completed_at > ?2 OR o.seq > ?3) ORDER BY o.completed_at, o.seq LIMIT ?5")       \
+	X(RETENTION_JOURNAL_OF,                                                                    \
+	  "DELETE FROM journal WHERE id IN (SELECT id FROM journal WHERE op_id = ?1 LIMIT ?3)")    \
+	X(RETENTION_MESSAGES_OF,                                                                   \
+	  "DELETE FROM messages WHERE id IN (SELECT m.id FROM turns t JOIN messages m "            \
+	  "ON m.thread_id = t.thread_id AND m.turn_id = t.turn_id WHERE t.op_id = ?1 LIMIT ?3)")   \
+	X(RETENTION_TURNS_OF,                                                                      \
+	  "DELETE FROM turns WHERE rowid IN (SELECT rowid FROM turns WHERE op_id = ?1 LIMIT ?3)")  \
+	X(RETENTION_THREAD_MESSAGES,                                                               \
+	  "DELETE FROM messages WHERE id IN (SELECT id FROM messages WHERE thread_id = ?2 "        \
+	  "AND NOT EXISTS (SELECT 1 FROM operations o WHERE o.thread_id = ?2 AND o.id <> ?1) "     \
+	  "LIMIT ?3)")                                                                             \
+	X(RETENTION_THREAD_TURNS,                                                                  \
+	  "DELETE FROM turns WHERE rowid IN (SELECT rowid FROM turns WHERE thread_id = ?2 "        \
+	  "AND NOT EXISTS (SELECT 1 FROM operations o WHERE o.thread_id = ?2 AND o.id <> ?1) "     \
+	  "LIMIT ?3)")                                                                             \
+	X(RETENTION_COMMANDS_OF,                                                                   \
+	  "DELETE FROM commands WHERE rowid IN "                                                   \
+	  "(SELECT rowid FROM commands WHERE op_id = ?1 LIMIT ?3)")                                \
+	X(RETENTION_REQUEST_OF, "DELETE FROM requests WHERE op_id = ?1 AND ?3 > 0")                \
+	X(RETENTION_OPERATION, "DELETE FROM operations WHERE id = ?1 AND active = 0 AND ?3 > 0")   \
+	X(RETENTION_JOURNAL_END,                                                                   \
+	  "SELECT max(id) FILTER (WHERE at <= ?2 OR id <= (SELECT max(id) FROM journal) - ?3) "    \
+	  "FROM (SELECT id, at FROM journal WHERE id > ?1 ORDER BY id LIMIT ?4)")                  \
+	X(RETENTION_JOURNAL,                                                                       \
+	  "DELETE FROM journal AS j WHERE id > ?1 AND id <= ?2 AND " CCP_JOURNAL_FORGETTABLE)      \
+	X(RETENTION_JOURNAL_COUNT,                                                                 \
+	  "SELECT count(*) FROM journal j WHERE (at <= ?1 "                                        \
+	  "OR id <= (SELECT max(id) FROM journal) - ?2) AND " CCP_JOURNAL_FORGETTABLE)             \
+	X(RETENTION_WORKERS,                                                                       \
+	  "DELETE FROM workers WHERE rowid IN "                                                    \
+	  "(SELECT rowid FROM workers WHERE rowid > 0 ORDER BY rowid LIMIT ?3) "                   \
+	  "AND epoch < (SELECT max(epoch) FROM workers) AND (heartbeat_at <= ?1 "                  \
+	  "OR rowid <= (SELECT max(rowid) FROM workers) - ?2)")                                    \
+	X(RETENTION_INSTANCES,                                                                     \
+	  "DELETE FROM app_servers WHERE rowid IN "                                                \
+	  "(SELECT rowid FROM app_servers WHERE rowid > 0 ORDER BY rowid LIMIT ?3) "               \
+	  "AND (ended_at > 0 OR epoch < (SELECT max(epoch) FROM workers) - ?2) "                   \
+	  "AND (max(started_at, ended_at) <= ?1 "                                                  \
+	  "OR rowid <= (SELECT max(rowid) FROM app_servers) - ?2) "                                \
+	  "AND NOT EXISTS (SELECT 1 FROM operations o INDEXED BY op_active WHERE o.active = 1 "    \
+	  "AND o.phase <> 'queued' AND o.instance = app_servers.id)")                              \
+	X(RETENTION_COMMANDS,                                                                      \
+	  "DELETE FROM commands WHERE rowid IN "                                                   \
+	  "(SELECT rowid FROM commands WHERE rowid > 0 ORDER BY rowid LIMIT ?3) "                  \
+	  "AND completed_at > 0 AND (completed_at <= ?1 "                                          \
+	  "OR rowid <= (SELECT max(rowid) FROM commands) - ?2) "                                   \
+	  "AND NOT EXISTS (SELECT 1 FROM operations o WHERE o.id = op_id AND o.active = 1)")       \
 	X(META_GET, "SELECT value FROM meta WHERE key = ?")                                        \
 	X(META_SET, "INSERT OR REPLACE INTO meta(key, value) VALUES(?, ?)")                        \
 	X(META_NEXT_EPOCH,                                                                         \

@@ -12,12 +12,7 @@ static const struct ccp_column instance_columns[] = { CCP_INSTANCE_COLUMNS(CCP_R
 static const struct ccp_column command_columns[] = { CCP_COMMAND_COLUMNS(CCP_ROW_TEXT_COLUMN,
 									 CCP_ROW_INT_COLUMN) };
 #undef CCP_ROW
-#define CCP_ROW struct ccp_worker_holder
-static const struct ccp_column holder_columns[] = { CCP_HOLDER_COLUMNS(CCP_ROW_TEXT_COLUMN,
-								       CCP_ROW_INT_COLUMN) };
-#undef CCP_ROW
 
-static const struct ccp_table holders = CCP_TABLE(holder_columns, struct ccp_worker_holder);
 static const struct ccp_table workers = CCP_TABLE(worker_columns, struct ccp_worker_row);
 static const struct ccp_table instances = CCP_TABLE(instance_columns, struct ccp_instance_row);
 static const struct ccp_table commands = CCP_TABLE(command_columns, struct ccp_command);
@@ -55,17 +50,6 @@ int ccp_workers_each(struct ccp_db *db, int64_t limit, ccp_row_fn fn, void *data
 		     struct codexcp_error *err)
 {
 	return each_newest(db, CCP_SQL_WORKERS_NEWEST, &workers, limit, fn, data, err);
-}
-
-void ccp_worker_holder_done(struct ccp_worker_holder *holder)
-{
-	ccp_row_done(holders.columns, holders.n, holder);
-}
-
-int ccp_worker_holder(struct ccp_db *db, struct ccp_worker_holder *ret_holder,
-		      struct codexcp_error *err)
-{
-	return ccp_table_get(db, CCP_SQL_WORKER_HOLDER, &holders, NULL, NULL, ret_holder, err);
 }
 
 void ccp_instance_row_done(struct ccp_instance_row *instance)

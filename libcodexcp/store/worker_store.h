@@ -27,15 +27,6 @@ int ccp_worker_latest(struct ccp_db *db, struct ccp_worker_row *ret_worker,
 int ccp_workers_each(struct ccp_db *db, int64_t limit, ccp_row_fn fn, void *data,
 		     struct codexcp_error *err);
 
-/* Who acts now, in columns that every version has. */
-struct ccp_worker_holder {
-	CCP_HOLDER_COLUMNS(CCP_ROW_TEXT_MEMBER, CCP_ROW_INT_MEMBER)
-};
-void ccp_worker_holder_done(struct ccp_worker_holder *holder);
-/* 1 found, 0 none that says it runs. */
-int ccp_worker_holder(struct ccp_db *db, struct ccp_worker_holder *ret_holder,
-		      struct codexcp_error *err);
-
 struct ccp_instance_row {
 	CCP_INSTANCE_COLUMNS(CCP_ROW_TEXT_MEMBER, CCP_ROW_INT_MEMBER)
 };

@@ -116,8 +116,11 @@ async function measureStores(context) {
     await small.latency.close();
     rmSync(small.place.dir, { recursive: true });
   }
+  const next = new Rounds();
+  const queue = large.queue.place.stateDb;
+  for (let i = 0; i < ROUNDS; i++) next.add({ us: store(context.dir, 'next', queue, POLLS).split('\n').map(Number) });
   await Promise.all([floor.close(), ...Object.values(large).map(({ latency }) => latency.close())]);
-  return { figures, commit, rowBytes };
+  return { figures, commit, rowBytes, next };
 }
 
 const msOf = (rounds) => rounds.best / 1000;
@@ -137,7 +140,7 @@ export async function frontEndFigures(context) {
   const tools = await measureTools(context);
   const words = join(context.root, 'words');
   writeFileSync(words, `${WORDS.join('\n')}\n`);
-  const { figures, commit, rowBytes } = await measureStores({ ...context, words });
+  const { figures, commit, rowBytes, next } = await measureStores({ ...context, words });
   return [
     { name: 'spawn to initialize answer', value: msOf(start), floor: msOf(empty), unit: 'ms', limit: { ratio: 8 },
       against: 'spawning an empty C program', ...counted(start) },
@@ -149,5 +152,6 @@ export async function frontEndFigures(context) {
     { name: 'status poll', value: msOf(figures.small.poll), unit: 'ms', limit: { value: 0.3 }, ...counted(figures.small.poll) },
     ...storeRows(figures, 'submit'),
     ...storeRows(figures, 'poll'),
+    { name: `finding out who is next with ${STORES.queue.label}`, value: msOf(next), unit: 'ms', limit: { value: 0.3 }, ...counted(next) },
   ];
 }

@@ -6,6 +6,8 @@
  *		file WORDS; the first that runs is "running-0"
  *	bench-store row-size FILE
  *		prints the bytes of the columns of the operation that was submitted last
+ *	bench-store next FILE TIMES
+ *		finds out as often who may run next; prints the microseconds of each
  *	bench-store checkpoint FILE
  *		moves the write-ahead log into the file
  */
@@ -15,10 +17,12 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 #include "base/clock.h"
 #include "base/error.h"
 #include "domain/prompt.h"
+#include "domain/queue.h"
 #include "store/db.h"
 #include "store/journal_store.h"
 #include "store/op_store.h"
@@ -223,6 +227,38 @@ static int fill_store(const char *path, char **args)
 	return r < 0 ? fail(&err) : EXIT_SUCCESS;
 }
 
+static int find_next(struct ccp_db *db, struct codexcp_error *err)
+{
+	/* One runs already, and its project has room for two more. */
+	static const struct ccp_limits limits = { 4, 3, 3, 1, 1, 8 };
+	const struct ccp_clock *clock = ccp_clock_system();
+	_cleanup_slots_ struct ccp_slots slots = { 0 };
+	char id[CCP_ID_SIZE];
+	int r = ccp_queue_slots(db, &limits, ccp_clock_wall(clock), &slots, err);
+
+	return r < 0 ? r : ccp_queue_next(db, &limits, &slots, ccp_clock_wall(clock), id, err);
+}
+
+static int time_next(const char *path, int times)
+{
+	_cleanup_error_ struct codexcp_error err = { 0 };
+	_cleanup_(ccp_db_closep) struct ccp_db *db = NULL;
+	int r = ccp_db_open(path, CCP_DB_READ, &db, &err);
+
+	for (int i = 0; r >= 0 && i < times; i++) {
+		struct timespec from, to;
+
+		clock_gettime(CLOCK_MONOTONIC, &from);
+		r = find_next(db, &err);
+		clock_gettime(CLOCK_MONOTONIC, &to);
+		if (r == 0)
+			r = ccp_fail(&err, CODEXCP_E_INTERNAL, "nobody is next");
+		printf("%.1f\n", (double)(to.tv_sec - from.tv_sec) * 1e6 +
+					 (double)(to.tv_nsec - from.tv_nsec) / 1e3);
+	}
+	return r < 0 ? fail(&err) : EXIT_SUCCESS;
+}
+
 static int row_size(sqlite3 *db)
 {
 	sqlite3_stmt *stmt = NULL;
@@ -266,12 +302,14 @@ int main(int argc, char **argv)
 {
 	if (argc == 8 && strcmp(argv[1], "fill") == 0)
 		return fill_store(argv[2], argv + 3);
+	if (argc == 4 && strcmp(argv[1], "next") == 0)
+		return time_next(argv[2], atoi(argv[3]));
 	if (argc == 3 && strcmp(argv[1], "row-size") == 0)
 		return with_database(argv[2], row_size);
 	if (argc == 3 && strcmp(argv[1], "checkpoint") == 0)
 		return with_database(argv[2], checkpoint);
 	fprintf(stderr,
 		"usage: bench-store fill FILE TOTAL RUNNING QUEUED DIR WORDS | row-size FILE | "
-		"checkpoint FILE\n");
+		"next FILE TIMES | checkpoint FILE\n");
 	return EXIT_FAILURE;
 }

@@ -550,3 +550,55 @@ test('the example of the reference is a configuration', async () => {
 test('reference of no page', async () => {
   fails(await place.admin(['reference', 'nothing']), 2, 'INVALID_ARGUMENT', /PAGE/);
 });
+
+// --- db ---
+
+test('db: before there is a database', async () => {
+  for (const args of [['check'], ['backup', place.path('copy')]]) {
+    const error = fails(await place.admin(['db', ...args]), 1, 'CODEX_STATE_UNAVAILABLE', /init or the first task makes it/);
+    assert.deepEqual(error.details, { path: place.stateDb, reason: 'missing' });
+  }
+  assert.equal(existsSync(place.path('copy')), false);
+  assert.equal(existsSync(dirname(place.stateDb)), false);
+});
+
+test('db: check, backup, prune, vacuum', async () => {
+  assert.equal((await place.admin(['init', '--skip-smoke'])).code, 0);
+  const check = await place.admin(['db', 'check']);
+  assert.equal(check.code, 0);
+  assert.equal(check.json.path, place.stateDb);
+  assert.ok(check.json.checks.length >= 8 && check.json.checks.every(({ ok }) => ok));
+
+  const copy = place.path('copy.sqlite3');
+  const backup = await place.admin(['db', 'backup', copy]);
+  assert.deepEqual(backup.json, { ok: true, path: place.stateDb, backup: copy, bytes: statSync(copy).size });
+  assert.equal(mode(copy), '600');
+  fails(await place.admin(['db', 'backup', copy]), 2, 'INVALID_ARGUMENT', /exists/);
+  fails(await place.admin(['db', 'backup']), 2, 'INVALID_ARGUMENT', /FILE/);
+  // The copy is a state database like any other.
+  assert.equal((await place.admin(['db', 'check', '--state-db', copy])).code, 0);
+
+  const prune = await place.admin(['db', 'prune', '--older-than', '12h', '--keep', '5', '--dry-run']);
+  assert.equal(prune.code, 0);
+  assert.equal(prune.json.dryRun, true);
+  assert.equal(prune.json.operations, 0);
+  assert.equal((await place.admin(['db', 'prune', '--text'])).stdout, 'removed 0 operations, 0 rows\n');
+  assert.equal((await place.admin(['db', 'vacuum'])).json.mode, 'full');
+});
+
+for (const [args, message] of [
+  [['prune', '--older-than', 'soon'], /--older-than: expected an age such as 30d/],
+  [['prune', '--older-than', '0d'], /--older-than/],
+  [['prune', '--keep', '-1'], /--keep/],
+]) {
+  test(`db ${args.join(' ')}`, async () => {
+    fails(await place.admin(['db', ...args]), 2, 'INVALID_ARGUMENT', message);
+  });
+}
+
+test('db check says what is wrong, and exits 1', async () => {
+  assert.equal((await place.admin(['init', '--skip-smoke'])).code, 0);
+  writeFileSync(place.stateDb, 'no database at all\n'.repeat(500));
+  const error = fails(await place.admin(['db', 'check']), 1, 'CODEX_STATE_UNAVAILABLE', /damaged/);
+  assert.equal(error.details.reason, 'corrupt');
+});

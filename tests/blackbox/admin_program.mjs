@@ -53,9 +53,10 @@ export class Place {
   }
 
   // The server is the built one; `server: null` leaves it to be found.
-  admin([command, ...args], { cwd = this.projects, variables = {}, server: path = server } = {}) {
+  admin([command, ...rest], { cwd = this.projects, variables = {}, server: path = server } = {}) {
+    const words = ['db', 'worker'].includes(command) ? [command, rest[0]] : [command];
     const where = path && command !== 'reference' ? ['--server', path] : [];
-    return run(admin, [command, ...where, ...args], { cwd, env: { ...this.variables, ...variables } });
+    return run(admin, [...words, ...where, ...rest.slice(words.length - 1)], { cwd, env: { ...this.variables, ...variables } });
   }
 
   remove() {

@@ -118,11 +118,19 @@ void env_close(struct engine_env *e, struct codexcp *cp)
 static void end_worker(const struct engine_env *e)
 {
 	_cleanup_free_ char *lock = ccp_asprintf("%s.worker.lock", e->state_db);
-	int64_t pid, until = env_now_ms() + ENV_PATIENCE_MS;
+	int64_t pid = 0, until = env_now_ms() + ENV_PATIENCE_MS;
 
-	if (access(lock, F_OK) < 0 || ccp_lock_is_held(lock, NULL) != 1)
+	if (access(lock, F_OK) < 0)
 		return;
-	pid = env_number(e, "SELECT pid FROM workers ORDER BY epoch DESC LIMIT 1");
+	/* One that has just started has no row yet. */
+	while (ccp_lock_is_held(lock, NULL) == 1 && pid <= 0) {
+		ck_assert_int_lt(env_now_ms(), until);
+		pid = env_number(e, "SELECT coalesce((SELECT pid FROM workers WHERE "
+				    "status = 'running' ORDER BY epoch DESC LIMIT 1), 0)");
+		poll(NULL, 0, pid > 0 ? 0 : STEP_MS);
+	}
+	if (pid <= 0)
+		return;
 	ck_assert_int_ne(pid, getpid());
 	kill((pid_t)pid, SIGTERM);
 	while (ccp_lock_is_held(lock, NULL) == 1) {

@@ -277,7 +277,7 @@ START_TEST(test_lost_ring)
 }
 END_TEST
 
-/* A full status says who works on it and how old the news are; a compact one is quiet about that. */
+/* A full status says who works on it and how old the news are; a compact one does not. */
 START_TEST(test_freshness)
 {
 	struct engine_env e;

@@ -131,6 +131,7 @@ START_TEST(test_older_schema)
 	json_auto_t *seen = NULL;
 	int64_t until = env_now_ms() + ENV_PATIENCE_MS;
 	_cleanup_free_ char *op = NULL;
+	struct env_answer answer;
 
 	env_setup(&e);
 	env_set(&e, "CODEX_MCP_WORKER_IDLE_SECONDS", "60");
@@ -145,10 +146,14 @@ START_TEST(test_older_schema)
 	ck_assert_int_gt(ccp_json_int(json_object_get(seen, "worker"), "pid", 0), 0);
 	json_decref(describe(cp, 1));
 	json_decref(env_call(cp, "codex_health_summary", NULL));
+	/* Who wants to write needs it to leave. */
+	env_ask(cp, "codex_submit_task", env_submit_arguments(&e, NULL), &answer);
 	while (codexcp_worker_running(cp, NULL) == 1) {
 		ck_assert_int_lt(env_now_ms(), until);
 		env_step(&e);
 	}
+	(void)env_answered(&e, &answer);
+	env_answer_done(&answer);
 	sql(&e, "PRAGMA user_version = 2");
 	env_teardown(&e);
 }

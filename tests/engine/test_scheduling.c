@@ -351,7 +351,7 @@ START_TEST(test_backpressure)
 	struct engine_env e;
 	struct codexcp *cp;
 	_cleanup_free_ char *first = NULL, *second = NULL;
-	json_auto_t *waiting = NULL, *queue = NULL, *running = NULL, *later = NULL;
+	json_auto_t *waiting = NULL, *queue = NULL, *running = NULL, *later = NULL, *worker = NULL;
 
 	setup(&e);
 	env_set(&e, "CODEX_MCP_MAX_APP_SERVER_PENDING_REQUESTS", "1");
@@ -367,6 +367,9 @@ START_TEST(test_backpressure)
 	ck_assert(ccp_json_bool(running, "backpressure", false));
 	env_is(json_array_get(ccp_json_arr(running, "activeOperations"), 0), "queueStatus",
 	       "scheduled");
+	worker = env_call(cp, "codex_get_worker_status", NULL);
+	ck_assert(ccp_json_bool(json_array_get(ccp_json_arr(worker, "workers"), 0), "backpressure",
+				false));
 	env_go(&e, "go");
 	/* Turns that run are not requests: one unanswered at a time, both run. */
 	env_reach(&e, cp, first, "phase", "running");

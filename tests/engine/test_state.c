@@ -5,7 +5,12 @@
 #include <errno.h>
 #include <sys/stat.h>
 
+#include "base/file.h"
+#include "base/sha256.h"
 #include "engine_env.h"
+#include "service/context.h"
+
+#define READ_MAX (64u << 20)
 
 /* Every tool, with arguments that are right. */
 static json_t *arguments_of(struct engine_env *e, const char *tool)
@@ -55,6 +60,61 @@ START_TEST(test_reading_makes_nothing)
 	ck_assert_int_ge(reads, 4);
 	ck_assert_int_eq(stat(dir, &st), -1);
 	ck_assert_int_eq(errno, ENOENT);
+	env_teardown(&e);
+}
+END_TEST
+
+/* What the files of the database hold. */
+static char *contents(const struct engine_env *e)
+{
+	_cleanup_free_ char *wal = ccp_asprintf("%s-wal", e->state_db);
+	_cleanup_free_ char *rows = NULL, *log = NULL;
+	char first[CCP_SHA256_HEX], second[CCP_SHA256_HEX];
+	size_t rows_len = 0, log_len = 0;
+
+	ck_assert_int_ge(ccp_file_read(e->state_db, READ_MAX, &rows, &rows_len, NULL), 0);
+	ck_assert_int_ge(ccp_file_read(wal, READ_MAX, &log, &log_len, NULL), 0);
+	ccp_sha256_hex(rows, rows_len, first);
+	ccp_sha256_hex(log, log_len, second);
+	return ccp_asprintf("%s %s", first, second);
+}
+
+/* Not one byte, and there is no connection that could. */
+START_TEST(test_reading_writes_nothing)
+{
+	struct engine_env e;
+	struct codexcp *writer, *cp;
+	_cleanup_free_ char *ended = NULL, *queued = NULL, *before = NULL, *after = NULL;
+	json_auto_t *tools = codexcp_tools();
+	json_t *tool;
+	size_t i;
+
+	env_setup(&e);
+	writer = env_open(&e, CODEXCP_MODE_CLIENT);
+	queued = env_submit(&e, writer, NULL);
+	ended = env_submit(&e, writer, NULL);
+	json_decref(env_call(writer, "codex_interrupt_turn",
+			     json_pack("{s:s}", "operation_id", ended)));
+	cp = env_open(&e, CODEXCP_MODE_CLIENT);
+	before = contents(&e);
+	json_array_foreach (tools, i, tool) {
+		const char *name = ccp_json_str(tool, "name");
+		json_t *arguments = arguments_of(&e, name);
+
+		if (!is_read_tool(tool)) {
+			json_decref(arguments);
+			continue;
+		}
+		if (json_object_get(arguments, "operation_id"))
+			json_object_set_new(arguments, "operation_id", json_string(ended));
+		json_decref(env_call(cp, name, arguments));
+	}
+	json_decref(env_status(cp, queued));
+	codexcp_look_for_work(cp);
+	after = contents(&e);
+	ck_assert_str_eq(after, before);
+	ck_assert_ptr_nonnull(cp->reader);
+	ck_assert_ptr_null(cp->db);
 	env_teardown(&e);
 }
 END_TEST
@@ -242,5 +302,6 @@ START_TEST(test_busy_for_long)
 }
 END_TEST
 
-CCP_TEST_MAIN("state", test_reading_makes_nothing, test_wrong_configuration, test_open_bits,
-	      test_other_home, test_busy_for_a_while, test_busy_while_it_runs, test_busy_for_long)
+CCP_TEST_MAIN("state", test_reading_makes_nothing, test_reading_writes_nothing,
+	      test_wrong_configuration, test_open_bits, test_other_home, test_busy_for_a_while,
+	      test_busy_while_it_runs, test_busy_for_long)

@@ -150,6 +150,26 @@ describe('codex facts', { skip: missing, timeout: 300000 }, () => {
     assert.equal(existsSync(inWorkspace('narrowed.txt')), false);
   });
 
+  it('turn/interrupt leaves commands running; they are listed and ended one by one', async () => {
+    const terminals = async ({ id }) => (await codex.request('thread/backgroundTerminals/list', { threadId: id })).data;
+    const state = async ({ id }) => (await codex.request('thread/read', { threadId: id })).thread.status;
+    const thread = await startThread({ sandbox: 'danger-full-access' });
+    const command = { cmd: 'sleep 1000', yield_time_ms: 250 };
+    const turn = await codex.startTurn(thread.id, `CALL exec_command ${JSON.stringify(command)}\nHOLD terminals`);
+    await model.held('terminals');
+    assert.equal((await state(thread)).type, 'active');
+    await codex.request('turn/interrupt', { threadId: thread.id, turnId: turn.id });
+    await codex.turnCompleted(turn.id);
+    assert.equal((await state(thread)).type, 'idle');
+    const [left, ...more] = await terminals(thread);
+    assert.deepEqual([left.command, more], ['sleep 1000', []]);
+    const started = codex.inbox.find((m) => m.method === 'item/started' && m.params.item.id === left.itemId);
+    assert.equal(started.params.turnId, turn.id);
+    const end = () => codex.request('thread/backgroundTerminals/terminate', { threadId: thread.id, processId: left.processId });
+    assert.deepEqual([await end(), await end()], [{ terminated: true }, { terminated: false }]);
+    assert.deepEqual(await terminals(thread), []);
+  });
+
   it('turn/interrupt ends a held turn as interrupted', async () => {
     const thread = await startThread();
     const turn = await codex.startTurn(thread.id, 'HOLD interrupted');

@@ -135,15 +135,19 @@ describe('a task', { skip: missing, timeout: 120000 }, () => {
 
   for (const [directive, expected] of [
     ['FAIL 429', { class: 'responseTooManyFailedAttempts', retryable: true }],
-    ['FAIL usage', { class: 'usageLimitExceeded', retryable: true }],
     ['FAIL rate', { class: 'rateLimitExceeded', retryable: true }],
     ['FAIL context', { class: 'contextWindowExceeded', retryable: false }],
-    ['FAIL 401', { class: 'httpConnectionFailed', retryable: false }],
+    ['FAIL 401', { class: 'httpConnectionFailed', retryable: false, code: 'CODEX_LOGIN_REQUIRED' }],
+    ['FAIL 403', { class: 'httpConnectionFailed', retryable: false }],
+    ['FAIL 503', { class: 'httpConnectionFailed', retryable: true }],
+    ['CUT', { class: 'other', retryable: true }],
   ]) {
     it(`a failure says why: ${directive}`, async () => {
       const { operationId } = await client.submit(directive);
       const { error, attemptCount, finalReport } = await client.wait(operationId, 'failed');
-      assert.deepEqual({ class: error.class, retryable: error.retryable }, expected, JSON.stringify(error));
+      const { class: kind, retryable, code = 'CODEX_SEND_FAILED' } = expected;
+      assert.deepEqual([error.class, error.retryable, error.code], [kind, retryable, code], JSON.stringify(error));
+      assert.equal(/`codex login`/.test(error.message), code === 'CODEX_LOGIN_REQUIRED');
       assert.ok(error.message.length > 0);
       assert.equal(attemptCount, 1);
       assert.equal(finalReport, undefined);

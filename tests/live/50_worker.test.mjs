@@ -1,11 +1,12 @@
 // The one worker and its one app-server: started when needed, by whoever needs it, and waited for when it cannot be.
 
 import assert from 'node:assert/strict';
+import { spawnSync } from 'node:child_process';
 import { existsSync, mkdirSync, readdirSync, statSync, symlinkSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, it } from 'node:test';
 import { AppServer, findCodex } from '../support/codex_env.mjs';
-import { missing, program, withEnv } from '../support/live_env.mjs';
+import { missing, program, socketIsMissing, withEnv } from '../support/live_env.mjs';
 import { isAlive, killAndSee, until } from '../support/processes.mjs';
 import { RawClient } from '../support/raw_client.mjs';
 
@@ -188,5 +189,75 @@ describe('the client and the worker', { skip: missing, timeout: 120000 }, () => 
     const open = readdirSync(state, { recursive: true }).map((name) => join(state, name))
       .filter((path) => statSync(path).mode & 0o077);
     assert.deepEqual(open, []);
+  });
+});
+
+describe('controlling the worker', { skip: missing, timeout: 120000 }, () => {
+  // The program's own commands, in the environment of the client.
+  const control = (env, ...args) => {
+    const { status, stdout } = spawnSync(program, ['worker', ...args], { cwd: env.project, env: env.variables, encoding: 'utf8' });
+    return { code: status, ...JSON.parse(stdout) };
+  };
+
+  // What is true on both transports: one turn was begun, the operation has one end, and the report is there or the
+  // reason why not.
+  async function checkEnd(env, client, operationId, text) {
+    const done = await client.wait(operationId);
+    if (done.status === 'completed') assert.equal(done.finalReport.text, text);
+    else assert.deepEqual([done.status, done.reason], ['interrupted', 'app_server_exit']);
+    assert.deepEqual((await client.status(operationId)).status, done.status);
+    assert.ok(await env.asked(text) <= 1);
+  }
+
+  for (const transport of ['stdio', 'unix']) {
+    const on = (name, options, body) => it(name, { skip: transport === 'unix' && socketIsMissing }, () => withEnv(options, body));
+
+    on(`${transport}: stop, with a turn that runs and a task that waits: nothing is lost`, {
+      variables: { CODEX_MCP_APP_SERVER_TRANSPORT: transport, CODEX_MCP_WORKER_DRAIN_SECONDS: '1', CODEX_MCP_MAX_ACTIVE_TURNS_GLOBAL: '1' },
+    }, async (env) => {
+      const client = await env.client();
+      const running = await client.submit('HOLD stop\nSAY it has run');
+      await env.model.held('stop');
+      const { pid } = (await client.health()).worker;
+      const status = control(env, 'status');
+      assert.deepEqual([status.code, status.worker.pid, status.appServer.running], [0, pid, true]);
+      assert.ok(status.appServer.codexVersion);
+      const queued = await client.submit('SAY it has waited');
+      await client.close();
+      const stopped = control(env, 'stop');
+      assert.deepEqual([stopped.code, stopped.stopped.pid, stopped.running], [0, pid, false]);
+      assert.ok(!isAlive(pid));
+      assert.equal(control(env, 'status').code, 3);
+      await env.model.release('stop');
+      const next = await env.client();
+      await checkEnd(env, next, running.operationId, 'it has run');
+      assert.equal((await next.wait(queued.operationId, 'completed')).finalReport.text, 'it has waited');
+    });
+
+    on(`${transport}: restart, under a client that waits: it hears the end`, {
+      variables: { CODEX_MCP_APP_SERVER_TRANSPORT: transport, CODEX_MCP_WORKER_DRAIN_SECONDS: '1' },
+    }, async (env) => {
+      const client = await env.client();
+      const { operationId } = await client.submit('HOLD restart\nSAY over two workers');
+      await env.model.held('restart');
+      const { pid } = (await client.health()).worker;
+      const waiting = checkEnd(env, client, operationId, 'over two workers');
+      const restarted = control(env, 'restart');
+      assert.deepEqual([restarted.code, restarted.stopped.pid, restarted.running], [0, pid, true]);
+      assert.notEqual(restarted.worker.pid, pid);
+      await env.model.release('restart');
+      await waiting;
+      const seen = await client.ok('codex_get_worker_status');
+      assert.equal(seen.workers.filter((worker) => worker.holdsLock).length, 1);
+      assert.equal(env.workers().length, 1);
+    });
+  }
+
+  live('what a Codex lacks is told by the one that runs', {}, async (env) => {
+    const client = await env.client();
+    await client.run('SAY warm');
+    const { appServer } = await client.ok('codex_get_worker_status', { include_recent_commands: true });
+    assert.ok(appServer.running && appServer.pid && appServer.instance && appServer.transport, JSON.stringify(appServer));
+    assert.deepEqual(appServer.unsupportedFeatures, [{ feature: 'approval policy on-failure', removedInVersion: '0.145.0' }]);
   });
 });

@@ -1,10 +1,12 @@
 #include <ccp_db_check.h>
 #include <fcntl.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
 
 #include "base/json.h"
 #include "base/str.h"
 #include "store/schema.h"
+#include "store/worker_store.h"
 
 /* Opening must fail with STATE_UNAVAILABLE for this reason. */
 static void check_refused(const char *path, enum ccp_db_mode mode, const char *reason)
@@ -45,9 +47,14 @@ START_TEST(test_statements_use_indexes)
 		const char *name, *text;
 	} rows[] = { CCP_STATEMENTS(X) };
 #undef X
-	/* A list of all projects is asked for by people, not by polls. The newest of a table are
-	 * read from its end, as many as are asked for. */
-	static const char *const may_scan[] = { "PROJECTS", "WORKERS_NEWEST", "COMMANDS_NEWEST" };
+	/* Those asked for by people, not by polls. The newest of a table are read from its end, as
+	 * many as are asked for. */
+	static const char *const may_scan[] = { "PROJECTS",
+						"WORKERS_NEWEST",
+						"COMMANDS_NEWEST",
+						"RETENTION_JOURNAL_COUNT",
+						"OPERATION_STANDINGS",
+						"OPERATION_COUNT_ALL" };
 	struct db_fixture f;
 
 	db_setup(&f);
@@ -248,7 +255,7 @@ START_TEST(test_newer_schema)
 
 	db_exec(f.path, "UPDATE meta SET value = '3' WHERE key = 'min_reader'");
 	check_refused(f.path, CCP_DB_READ, "newer_schema");
-	check_refused(f.path, CCP_DB_EXAMINE, "newer_schema");
+	check_refused(f.path, CCP_DB_READ, "newer_schema");
 	ck_assert_int_lt(ccp_db_open(f.path, CCP_DB_READ, &reader, &db_err), 0);
 	ck_assert_ptr_nonnull(strstr(db_err.message, "upgrade to 9.8.7"));
 	ck_assert_str_eq(ccp_json_str(db_err.details, "requiredVersion"), "9.8.7");
@@ -500,6 +507,45 @@ START_TEST(test_newest_schema)
 END_TEST
 
 /* A database of each version, with a row as that version wrote it, becomes one of the newest. */
+START_TEST(test_every_schema_can_be_read)
+{
+	for (int version = 1; version <= ccp_schema_version(); version++) {
+		char *file = schema_file(version), *stored = read_text(file), *path, *before,
+		     *after;
+		_cleanup_worker_row_ struct ccp_worker_row worker = { 0 };
+		struct ccp_op_counts counts = { 0 };
+		struct ccp_op op = { 0 };
+		struct db_fixture f;
+
+		db_setup(&f);
+		path = ccp_asprintf("%s/old.sqlite3", f.dir);
+		db_exec(path, stored);
+		db_exec(path,
+			"INSERT INTO workers(id, epoch, role, status, pid, start_time, started_at, "
+			"heartbeat_at, stopped_at) VALUES('w', 1, 'worker', 'running', 7, 8, 9, "
+			"10, 0)");
+		before = dump_schema(path);
+		ccp_db_close(f.db);
+		f.db = db_open(path, CCP_DB_READ);
+		ck_assert_int_eq(ccp_worker_latest(f.db, &worker, &db_err), 1);
+		ck_assert_int_eq(worker.pid, 7);
+		ck_assert_ptr_null(worker.details);
+		ck_assert_int_eq(ccp_op_get(f.db, "none", &op, &db_err), 0);
+		OK(ccp_op_count(f.db, &counts, &db_err));
+		/* Good for one look: somebody may migrate it at any time. */
+		ck_assert(ccp_db_is_outdated(f.db) == (version < ccp_schema_version()));
+		after = dump_schema(path);
+		check_same_text(after, before);
+		free(path);
+		free(file);
+		free(stored);
+		free(before);
+		free(after);
+		db_done(&f);
+	}
+}
+END_TEST
+
 START_TEST(test_every_schema_migrates)
 {
 	char *last_file = schema_file(ccp_schema_version()), *last = read_text(last_file);
@@ -533,21 +579,17 @@ END_TEST
 /* Nobody but the holder of the worker lock migrates: an older worker may be at work. */
 START_TEST(test_older_schema)
 {
-	static const enum ccp_db_mode modes[] = { CCP_DB_READ, CCP_DB_WRITE };
 	char *file = schema_file(1), *stored = read_text(file);
 	struct ccp_op_counts counts;
 	struct db_fixture f;
 
 	db_setup_path(&f);
 	db_exec(f.path, stored);
-	for (size_t i = 0; i < CCP_ARRAY_SIZE(modes); i++) {
-		ck_assert_int_eq(ccp_db_open(f.path, modes[i], &f.db, &db_err),
-				 CODEXCP_E_STATE_BUSY);
-		ck_assert_str_eq(ccp_json_str(db_err.details, "reason"), CCP_DB_OLDER_SCHEMA);
-		ck_assert_str_eq(ccp_json_str(db_err.details, "path"), f.path);
-	}
+	ck_assert_int_eq(ccp_db_open(f.path, CCP_DB_WRITE, &f.db, &db_err), CODEXCP_E_STATE_BUSY);
+	ck_assert_str_eq(ccp_json_str(db_err.details, "reason"), CCP_DB_OLDER_SCHEMA);
+	ck_assert_str_eq(ccp_json_str(db_err.details, "path"), f.path);
 	db_expect(f.path, "PRAGMA user_version", "1\n");
-	f.db = db_open(f.path, CCP_DB_EXAMINE);
+	f.db = db_open(f.path, CCP_DB_READ);
 	OK(ccp_op_count(f.db, &counts, &db_err));
 	ccp_db_close(f.db);
 	f.db = db_open(f.path, CCP_DB_MIGRATE);
@@ -559,8 +601,91 @@ START_TEST(test_older_schema)
 }
 END_TEST
 
+/* As somebody to whom permissions apply: root would pass them all. The status that `fn` returns. */
+static int as_nobody(int (*fn)(const char *path), const char *path)
+{
+	int status;
+	pid_t pid = fork();
+
+	ck_assert_int_ge(pid, 0);
+	if (pid == 0)
+		_exit(geteuid() == 0 && setresuid(65534, 65534, 65534) < 0 ? 99 : fn(path));
+	ck_assert_int_eq(waitpid(pid, &status, 0), pid);
+	ck_assert(WIFEXITED(status));
+	return WEXITSTATUS(status);
+}
+
+/* What a reader and a writer meet: the number of operations, 50 + ... when the writer is not
+ * refused as it should be. */
+static int look_around(const char *path)
+{
+	struct codexcp_error err = { 0 };
+	struct ccp_op_counts counts = { 0 };
+	struct ccp_db *db = NULL;
+
+	if (ccp_db_open(path, CCP_DB_WRITE, &db, &err) != CODEXCP_E_STATE_UNAVAILABLE ||
+	    !ccp_streq(ccp_json_str(err.details, "reason"), "read_only"))
+		return 51;
+	if (!strstr(err.message, path) || !strstr(err.message, "writable"))
+		return 52;
+	codexcp_error_done(&err);
+	if (ccp_db_open(path, CCP_DB_READ, &db, &err) < 0)
+		return ccp_streq(ccp_json_str(err.details, "reason"), "read_only") ? 60 : 61;
+	if (ccp_op_count(db, &counts, &err) < 0)
+		return 53;
+	ccp_db_close(db);
+	return (int)counts.active;
+}
+
+static void close_to_others(const struct db_fixture *f, mode_t dir, mode_t files)
+{
+	char *command = ccp_asprintf("chmod %o %s/*", files, f->dir);
+
+	ck_assert_int_eq(system(command), 0);
+	ck_assert_int_eq(chmod(f->dir, dir), 0);
+	free(command);
+}
+
+START_TEST(test_read_only)
+{
+	struct db_fixture f;
+	struct ccp_op a = db_op_row("a"), b = db_op_row("b");
+	char *log, *shared;
+
+	db_setup(&f);
+	log = ccp_asprintf("%s-wal", f.path);
+	shared = ccp_asprintf("%s-shm", f.path);
+	db_insert(f.db, &a);
+	/* In use: a row stands in the log only. */
+	close_to_others(&f, 0555, 0444);
+	ck_assert_int_eq(as_nobody(look_around, f.path), 1);
+	/* Left by a worker that was killed: without the shared memory the log cannot be read, and
+	 * the file without its log would tell the past. */
+	ck_assert_int_eq(rename(shared, log), 0);
+	close_to_others(&f, 0555, 0444);
+	ck_assert_int_eq(as_nobody(look_around, f.path), 60);
+	ccp_db_close(TAKE_PTR(f.db));
+
+	/* Closed in order: everything stands in the file. */
+	unlink(log);
+	unlink(f.path);
+	f.db = db_open(f.path, CCP_DB_WRITE);
+	db_insert(f.db, &a);
+	db_insert(f.db, &b);
+	ccp_db_close(TAKE_PTR(f.db));
+	ck_assert_int_ne(access(log, F_OK), 0);
+	close_to_others(&f, 0555, 0444);
+	ck_assert_int_eq(as_nobody(look_around, f.path), 2);
+	close_to_others(&f, 0755, 0644);
+	free(log);
+	free(shared);
+	db_done(&f);
+}
+END_TEST
+
 CCP_TEST_MAIN("db", test_statements_prepare, test_statements_use_indexes, test_settings,
 	      test_foreign_keys, test_modes, test_missing_directory, test_empty_file,
 	      test_not_a_database, test_foreign_database, test_newer_schema, test_racing_creators,
 	      test_busy, test_data_version, test_rollback, test_nested_statements,
-	      test_bind_failure, test_newest_schema, test_every_schema_migrates, test_older_schema)
+	      test_bind_failure, test_newest_schema, test_every_schema_can_be_read,
+	      test_every_schema_migrates, test_older_schema, test_read_only)

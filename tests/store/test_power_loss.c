@@ -1,15 +1,15 @@
 /*
  * What was acknowledged survives a power loss: a commit has been synced when it returns.
  *
- * kill -9 cannot show this: what a process has written, the kernel still writes. Here the file holds
- * only what was synced, and of the rest nothing, or sectors by chance.
+ * kill -9 cannot show this: what a process has written, the kernel still writes. Here the file
+ * holds only what was synced, and of the rest nothing, or sectors by chance.
  */
 #include <ccp_db_check.h>
 #include <vfs_shim.h>
 
 #include "base/str.h"
 
-#define ROUNDS 60
+#define ROUNDS 30
 
 static sqlite3 *newest;
 
@@ -51,7 +51,7 @@ static void write_and_lose_power(const char *path, const char *synchronous, int 
 	set_synchronous(synchronous);
 	for (int i = 0; i < n; i++) {
 		OK(ccp_db_begin(db, &db_err));
-		insert(db, i, seed % 3 ? 100 : 200000);
+		insert(db, i, seed % 3 ? 100 : 100000);
 		OK(ccp_db_commit(db, &db_err));
 	}
 	OK(ccp_db_begin(db, &db_err));
@@ -90,7 +90,7 @@ static int lose_power_often(const char *synchronous)
 	shim_install();
 	sqlite3_auto_extension((void (*)(void))keep_newest);
 	for (unsigned round = 0; round < ROUNDS; round++) {
-		int n = 1 + (int)(round * 7 % 40);
+		int n = 1 + (int)(round * 7 % 50);
 		struct db_fixture f;
 
 		db_setup(&f);

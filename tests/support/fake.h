@@ -19,6 +19,7 @@
  *	CCP_FAKE_TURN_MS=N		how long a turn runs before its report; -1: until `finish` or
  *					interrupt
  *	CCP_FAKE_STREAM_BYTES=N		at least this many bytes of report, in deltas of 64
+ *	CCP_FAKE_COMMANDS=N		commands that a turn begins and that nobody ends but the client
  *	CCP_FAKE_OVERLOAD=N		the first N turn/start are refused with -32001
  *	CCP_FAKE_EARLY=1		notifications of a request come before its answer
  *	CCP_FAKE_DIE_BEFORE=METHOD	SIGKILL on receiving METHOD, with nothing done,
@@ -41,10 +42,13 @@
  *	uncertain			the next thread/resume calls a turn that runs interrupted and the
  *					thread idle, as Codex does in the moment in which a turn ends
  *	finish [STATUS]			end every running turn: completed (default), failed, interrupted
+ *	fail JSON			end every running turn as failed, with this error
  *	say TEXT			a message of every running turn
  *	await FILE			until FILE exists: the test says when
  *	delay MS | garbage TEXT | long BYTES | stderr TEXT
  *	garble METHOD			the next notification of METHOD arrives as garbage
+ *	swallow METHOD			the next one is not sent at all
+ *	flag [NAME]			what the running turns wait for
  *	term ignore | term default	what SIGTERM does; else it ends the process with status 0, on
  *					a socket after the last running turn
  *	hang				never read or write again, end of input included
@@ -72,7 +76,9 @@ struct fake {
 	json_t *message; /* what `expect` waited for, */
 	unsigned asker;  /* and who had sent it */
 	bool uncertain;  /* the next thread/resume says that nothing runs */
+	json_t *failure; /* why turns fail from now on, or NULL */
 	char *garble;    /* the notification that is to arrive as garbage, or NULL */
+	char *swallow;   /* the notification that is not to be sent, or NULL */
 };
 
 /* fake_threads.c: one row a method. Returns the result, or NULL with the error filled in. */
@@ -87,6 +93,8 @@ int64_t fake_run_turns(struct fake *f);
 bool fake_is_idle(struct fake *f);
 void fake_finish_turns(struct fake *f, const char *status);
 void fake_say_in_turns(struct fake *f, const char *text);
+/* What the running turns wait for: waitingOnApproval, waitingOnUserInput, or "". */
+void fake_set_flag(struct fake *f, const char *flag);
 int64_t fake_env(const char *name, int64_t def);
 
 /* fake_appserver.c. `params` is stolen. */

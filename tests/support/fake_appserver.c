@@ -54,7 +54,9 @@ static void send_notification(struct fake *f, json_t *message)
 
 	if (is_due(f, "CCP_FAKE_DIE_BEFORE", method))
 		raise(SIGKILL);
-	if (ccp_streq(f->garble, method)) {
+	if (ccp_streq(f->swallow, method)) {
+		free(TAKE_PTR(f->swallow));
+	} else if (ccp_streq(f->garble, method)) {
 		fake_say(f, "{\"method\": garbled", 18);
 		free(TAKE_PTR(f->garble));
 	} else {

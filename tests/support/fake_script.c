@@ -147,6 +147,15 @@ static void do_uncertain(struct fake *f, char *args)
 	f->uncertain = true;
 }
 
+static void do_fail(struct fake *f, char *args)
+{
+	f->failure = expand(f, args);
+	fake_finish_turns(f, "failed");
+	fake_serve(f, NULL, NULL, 1);
+	json_decref(f->failure);
+	f->failure = NULL;
+}
+
 static void do_say(struct fake *f, char *args)
 {
 	fake_say_in_turns(f, args);
@@ -176,6 +185,17 @@ static void do_garble(struct fake *f, char *args)
 {
 	free(f->garble);
 	f->garble = strdup(args);
+}
+
+static void do_swallow(struct fake *f, char *args)
+{
+	free(f->swallow);
+	f->swallow = strdup(args);
+}
+
+static void do_flag(struct fake *f, char *args)
+{
+	fake_set_flag(f, args);
 }
 
 /* How soon a file that has appeared is seen. */
@@ -228,17 +248,30 @@ static const struct {
 	const char *name;
 	void (*run)(struct fake *f, char *args);
 } commands[] = {
-	{ "expect", do_expect },   { "expect-answer", do_expect_answer },
-	{ "default", do_default }, { "reply", do_reply },
-	{ "error", do_error },     { "overload", do_overload },
-	{ "notify", do_notify },   { "request", do_request },
-	{ "finish", do_finish },   { "say", do_say },
-	{ "finish", do_finish },   { "uncertain", do_uncertain },
-	{ "delay", do_delay },     { "garbage", do_garbage },
-	{ "long", do_long },       { "stderr", do_stderr },
-	{ "term", do_term },       { "hang", do_hang },
-	{ "die", do_die },         { "await", do_await },
-	{ "garble", do_garble },   { "disconnect", do_disconnect },
+	{ "expect", do_expect },
+	{ "expect-answer", do_expect_answer },
+	{ "default", do_default },
+	{ "reply", do_reply },
+	{ "error", do_error },
+	{ "overload", do_overload },
+	{ "notify", do_notify },
+	{ "request", do_request },
+	{ "finish", do_finish },
+	{ "say", do_say },
+	{ "uncertain", do_uncertain },
+	{ "fail", do_fail },
+	{ "delay", do_delay },
+	{ "garbage", do_garbage },
+	{ "long", do_long },
+	{ "stderr", do_stderr },
+	{ "term", do_term },
+	{ "hang", do_hang },
+	{ "die", do_die },
+	{ "await", do_await },
+	{ "garble", do_garble },
+	{ "swallow", do_swallow },
+	{ "flag", do_flag },
+	{ "disconnect", do_disconnect },
 };
 
 static void run_line(struct fake *f, char *line)

@@ -79,6 +79,7 @@ static json_t *load(struct fake *f, const char *id)
 	if (cut)
 		json_object_set_new(cut, "status", json_string("interrupted"));
 	json_object_del(entry, "endsAt");
+	json_object_del(entry, "terminals");
 	/* As with Codex, a new process knows the last model, effort and approval policy, but the
 	 * first sandbox. */
 	json_object_set(json_object_get(entry, "settings"), "sandbox",
@@ -287,6 +288,66 @@ static void add_user_message(struct fake *f, json_t *entry, json_t *turn, const 
 	notify_item(f, "item/completed", "completedAtMs", entry, turn, item);
 }
 
+/* Commands that nothing ends but the client: as with Codex, neither the end of their turn nor an
+ * interrupt. */
+static void start_commands(struct fake *f, json_t *entry, json_t *turn)
+{
+	json_t *running = json_object_get(entry, "terminals");
+
+	if (!running) {
+		running = json_array();
+		json_object_set_new(entry, "terminals", running);
+	}
+	for (int64_t i = 0; i < fake_env("CCP_FAKE_COMMANDS", 0); i++) {
+		json_auto_t *id = new_id(), *process = new_id();
+		json_auto_t *item = json_pack("{s:s, s:O, s:s, s:s, s:s, s:O}", "type",
+					      "commandExecution", "id", id, "status", "inProgress",
+					      "command", "sleep 1000", "cwd", "/tmp", "processId",
+					      process);
+
+		json_array_append_new(running,
+				      json_pack("{s:O, s:O, s:s, s:s, s:n, s:n, s:n}", "itemId", id,
+						"processId", process, "command", "sleep 1000",
+						"cwd", "/tmp", "osPid", "cpuPercent", "rssKb"));
+		notify_item(f, "item/started", "startedAtMs", entry, turn, item);
+	}
+}
+
+static json_t *terminals_list(struct fake *f, const json_t *params, struct fake_error *error)
+{
+	const char *id = ccp_json_str(params, "threadId");
+	json_t *entry = json_object_get(f->threads, id);
+	json_t *running = json_object_get(entry, "terminals");
+
+	if (!entry)
+		return fail(error, "thread not found: ", id);
+	return json_pack("{s:o, s:n}", "data", running ? json_deep_copy(running) : json_array(),
+			 "nextCursor");
+}
+
+static json_t *terminal_end(struct fake *f, const json_t *params, struct fake_error *error)
+{
+	json_t *entry = json_object_get(f->threads, ccp_json_str(params, "threadId"));
+	json_t *running = json_object_get(entry, "terminals"), *terminal;
+	size_t i;
+
+	json_array_foreach (running, i, terminal)
+		if (json_equal(json_object_get(terminal, "processId"),
+			       json_object_get(params, "processId"))) {
+			json_array_remove(running, i);
+			return json_pack("{s:b}", "terminated", 1);
+		}
+	return json_pack("{s:b}", "terminated", 0);
+}
+
+static json_t *terminals_clean(struct fake *f, const json_t *params, struct fake_error *error)
+{
+	json_t *entry = json_object_get(f->threads, ccp_json_str(params, "threadId"));
+
+	json_array_clear(json_object_get(entry, "terminals"));
+	return json_object();
+}
+
 static char *report_of(json_t *turn)
 {
 	json_t *user = json_array_get(json_object_get(turn, "items"), 0);
@@ -383,6 +444,7 @@ static json_t *turn_start(struct fake *f, const json_t *params, struct fake_erro
 	fake_notify(f, "turn/started",
 		    json_pack("{s:s, s:o}", "threadId", id, "turn", turn_view(turn, "notLoaded")));
 	add_user_message(f, entry, turn, params);
+	start_commands(f, entry, turn);
 	save(f, entry);
 	stream_report(f, entry, turn);
 	json_object_set_new(entry, "endsAt",
@@ -418,8 +480,10 @@ static void end_turn(struct fake *f, json_t *entry, const char *status)
 		notify_item(f, "item/completed", "completedAtMs", entry, turn, item);
 		notify_usage(f, entry, turn);
 	} else if (strcmp(status, "failed") == 0) {
-		json_t *error = json_pack("{s:s, s:s, s:n}", "message", "fake failure",
-					  "codexErrorInfo", "other", "additionalDetails");
+		json_t *error = f->failure
+					? json_incref(f->failure)
+					: json_pack("{s:s, s:s, s:n}", "message", "fake failure",
+						    "codexErrorInfo", "other", "additionalDetails");
 
 		json_object_set_new(turn, "error", error);
 		fake_notify(f, "error",
@@ -476,6 +540,22 @@ bool fake_is_idle(struct fake *f)
 	return true;
 }
 
+void fake_set_flag(struct fake *f, const char *flag)
+{
+	const char *id;
+	json_t *entry;
+
+	json_object_foreach (f->threads, id, entry) {
+		json_t *flags = *flag ? json_pack("[s]", flag) : json_array();
+
+		if (active_turn(entry))
+			set_status(f, entry,
+				   json_pack("{s:s, s:o}", "type", "active", "activeFlags", flags));
+		else
+			json_decref(flags);
+	}
+}
+
 void fake_finish_turns(struct fake *f, const char *status)
 {
 	const char *id;
@@ -517,6 +597,12 @@ static json_t *initialize(struct fake *f, const json_t *params, struct fake_erro
 			 "linux");
 }
 
+/* There is no account. */
+static json_t *read_limits(struct fake *f, const json_t *params, struct fake_error *error)
+{
+	return fail(error, "codex account authentication required to read rate limits", NULL);
+}
+
 static const struct {
 	const char *method;
 	json_t *(*run)(struct fake *f, const json_t *params, struct fake_error *error);
@@ -529,6 +615,10 @@ static const struct {
 	{ "thread/turns/list", turns_list, NULL },
 	{ "turn/start", turn_start, NULL },
 	{ "turn/interrupt", turn_interrupt, NULL },
+	{ "account/rateLimits/read", read_limits, NULL },
+	{ "thread/backgroundTerminals/list", terminals_list, NULL },
+	{ "thread/backgroundTerminals/terminate", terminal_end, NULL },
+	{ "thread/backgroundTerminals/clean", terminals_clean, NULL },
 	{ "thread/name/set", NULL, "{}" },
 	{ "thread/unsubscribe", NULL, "{\"status\":\"unsubscribed\"}" },
 	{ "account/read", NULL, "{\"account\":null,\"requiresOpenaiAuth\":false}" },

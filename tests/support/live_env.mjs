@@ -64,7 +64,7 @@ export class LiveClient {
     const { Client, StdioClientTransport } = await loadSdk();
     const self = new LiveClient();
     self.env = env;
-    self.transport = new StdioClientTransport({ command: program, stderr: 'inherit', ...options });
+    self.transport = new StdioClientTransport({ stderr: 'inherit', ...options });
     self.mcp = new Client({ name: 'live-tests', version: '1' });
     await self.mcp.connect(self.transport);
     const { tools } = await self.mcp.listTools();
@@ -202,8 +202,9 @@ export class LiveEnv {
     return path;
   }
 
-  async client({ variables = {}, cwd = this.project } = {}) {
-    const client = await LiveClient.start(this, { env: { ...this.variables, ...variables }, cwd });
+  // `command`: another build of the program.
+  async client({ variables = {}, cwd = this.project, command = program } = {}) {
+    const client = await LiveClient.start(this, { env: { ...this.variables, ...variables }, cwd, command });
     this.clients.push(client);
     return client;
   }

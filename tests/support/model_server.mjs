@@ -112,10 +112,17 @@ const FAILURES = {
   context: (answer) => answer.fail('context_length_exceeded', 'Your input exceeds the context window of this model.'),
   quota: (answer) => answer.fail('insufficient_quota', 'You exceeded your current quota.'),
   rate: (answer) => answer.fail('rate_limit_exceeded', 'Rate limit reached. Please try again in 1s.'),
-  usage: (answer) => answer.httpError(429, {
-    type: 'usage_limit_reached', message: 'The usage limit has been reached', plan_type: 'plus',
-  }),
+  usage: (answer, seconds) => usageLimit(answer, Number.parseInt(seconds, 10)),
 };
+
+// The account's limit, told as the service does: headers say how much is used, and when each window begins anew.
+function usageLimit(answer, seconds) {
+  const resetsAt = Math.floor(Date.now() / 1000) + seconds;
+  const primary = { 'used-percent': 100, 'window-minutes': 300, 'reset-at': resetsAt };
+  const headers = seconds ? Object.entries(primary).map(([key, value]) => [`x-codex-primary-${key}`, String(value)]) : [];
+  const error = { type: 'usage_limit_reached', message: 'The usage limit has been reached', plan_type: 'plus' };
+  answer.httpError(429, seconds ? { ...error, resets_at: resetsAt } : error, Object.fromEntries(headers));
+}
 
 // true when this request was made to fail.
 function failed(rest, request, answer) {
@@ -125,7 +132,8 @@ function failed(rest, request, answer) {
   if (times && before >= Number.parseInt(times, 10)) return false;
   state.failures.set(key, before + 1);
   const error = { type: 'server_error', code: 'scripted', message: `scripted failure ${what}` };
-  if (FAILURES[what]) FAILURES[what](answer);
+  const [kind, detail] = what.split(':');
+  if (FAILURES[kind]) FAILURES[kind](answer, detail);
   else answer.httpError(Number.parseInt(what, 10) || 500, error);
   return true;
 }

@@ -36,6 +36,12 @@ export function processesWith(line) {
     .map((pid) => ({ pid, args: readProc(pid, 'cmdline').split('\0') }));
 }
 
+// The pids of processes whose command line is this.
+export function processesRunning(line) {
+  return readdirSync('/proc').filter((name) => /^\d+$/.test(name)).map(Number)
+    .filter((pid) => isAlive(pid) && readProc(pid, 'cmdline').split('\0').join(' ').trim() === line);
+}
+
 export async function killAndSee(pid, signal = 'SIGKILL') {
   process.kill(pid, signal);
   await until(() => !isAlive(pid), `the end of process ${pid}`);

@@ -14,7 +14,8 @@
 //   PATCH path text                apply_patch, adding a file
 //   CALL [namespace/]tool {...}    any other tool, for example CALL mcp__server/tool {"a":1}
 //   ASK question | label | label   request_user_input (plan mode)
-//   FAIL what [n]                  an error: an HTTP status, or context, quota, rate, usage; n times, or always
+//   FAIL what [n]                  an error: an HTTP status, or context, quota, rate, usage (usage:SECONDS says when
+//                                  the limit ends); n times, or always
 //   CUT                            the stream breaks
 //
 // They run in order. A tool call ends a model request; the request that brings its output goes on behind it.

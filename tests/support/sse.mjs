@@ -104,13 +104,13 @@ export class Answer {
     if (!this.gone) this.response.end();
   }
 
-  httpError(status, error) {
+  httpError(status, error, headers = {}) {
     if (this.gone) return;
     if (this.started) {
       this.fail(error.code ?? 'server_error', error.message);
       return;
     }
-    this.response.writeHead(status, { 'content-type': 'application/json' });
+    this.response.writeHead(status, { 'content-type': 'application/json', ...headers });
     this.response.end(JSON.stringify({ error }));
   }
 

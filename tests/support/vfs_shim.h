@@ -1,8 +1,8 @@
 /*
  * A VFS of SQLite in front of the system's, for what kill -9 does not show:
  *
- * A power loss. While the shim holds, what is written reaches the file only when it is synced; until
- * then it stands in memory. At the loss it is gone, or a part of it is, sector by sector.
+ * A power loss. While the shim holds, what is written reaches the file only when it is synced;
+ * until then it stands in memory. At the loss it is gone, or a part of it is, sector by sector.
  *
  *	shim_install();
  *	shim_hold();

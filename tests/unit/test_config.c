@@ -534,7 +534,7 @@ END_TEST
 START_TEST(test_warnings)
 {
 	struct world w = make_world("{\"start_app_server_for_read_tools\": true,"
-				    " \"stalled_turn_action\": 7, \"max_dept\": 1, \"#\": 1,"
+				    " \"default_tail_max_chars\": 7, \"max_dept\": 1, \"#\": 1,"
 				    " \"codex_home\": \"~/.codex\"}");
 	struct ccp_config *c = LOAD_GOOD(w.file, "CODEX_PROJECTS_ROOT=$HOME/x");
 	char *home = ccp_path_join(w.dir, "~/.codex");
@@ -542,7 +542,7 @@ START_TEST(test_warnings)
 	ck_assert_uint_eq(json_array_size(c->warnings), 6);
 	check_warning(c, 0, "start_app_server_for_read_tools has no effect any more");
 	check_warning(c, 0, w.file);
-	check_warning(c, 1, "stalled_turn_action has no effect in this version");
+	check_warning(c, 1, "default_tail_max_chars has no effect in this version");
 	check_warning(c, 2, "unknown key max_dept; did you mean max_depth");
 	check_warning(c, 3, "unknown key #");
 	check_warning(c, 4, "codex_home: nothing is expanded");

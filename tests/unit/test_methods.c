@@ -217,67 +217,6 @@ START_TEST(test_turn)
 }
 END_TEST
 
-static const struct {
-	int rpc_code;
-	const char *message;
-	enum ccp_codex_problem problem;
-	int code;
-} problems[] = {
-	{ -32001, "later", CCP_PROBLEM_OVERLOADED, CODEXCP_E_BUSY },
-	{ -32600, "Server overloaded; retry later.", CCP_PROBLEM_OVERLOADED, CODEXCP_E_BUSY },
-	{ -32600, "thread 1 already has an active writer", CCP_PROBLEM_ELSEWHERE, CODEXCP_E_BUSY },
-	{ -32601, "list_turns is not supported yet", CCP_PROBLEM_NOT_READY, CODEXCP_E_BUSY },
-	{ -32600, "failed to read session metadata /x", CCP_PROBLEM_NOT_READY, CODEXCP_E_BUSY },
-	{ -32600, "rollout at /x is empty", CCP_PROBLEM_EMPTY, CODEXCP_E_BUSY },
-	{ -32600, "input is empty", CCP_PROBLEM_INVALID, CODEXCP_E_SEND_FAILED },
-	{ -32600, "no rollout found for thread id 1", CCP_PROBLEM_NO_THREAD,
-	  CODEXCP_E_THREAD_NOT_FOUND },
-	{ -32600, "thread not loaded: 1", CCP_PROBLEM_NO_THREAD, CODEXCP_E_THREAD_NOT_FOUND },
-	{ -32600, "thread not found: 1", CCP_PROBLEM_NO_THREAD, CODEXCP_E_THREAD_NOT_FOUND },
-	{ -32600, "session 1 is archived. Run `codex unarchive 1`", CCP_PROBLEM_ARCHIVED,
-	  CODEXCP_E_SEND_FAILED },
-	{ -32600, "no active turn to interrupt", CCP_PROBLEM_NO_TURN, CODEXCP_E_TURN_NOT_FOUND },
-	{ -32600, "expected active turn id `a` but found `b`", CCP_PROBLEM_NO_TURN,
-	  CODEXCP_E_TURN_NOT_FOUND },
-	{ -32600, "codex account authentication required", CCP_PROBLEM_LOGIN,
-	  CODEXCP_E_LOGIN_REQUIRED },
-	{ -32600, "unexpected status 401 Unauthorized", CCP_PROBLEM_LOGIN,
-	  CODEXCP_E_LOGIN_REQUIRED },
-	{ -32600, "Invalid request: unknown variant `x`", CCP_PROBLEM_INVALID,
-	  CODEXCP_E_SEND_FAILED },
-};
-
-START_TEST(test_problems)
-{
-	for (size_t i = 0; i < CCP_ARRAY_SIZE(problems); i++) {
-		_cleanup_error_ struct codexcp_error answer = { 0 }, meant = { 0 };
-
-		ccp_fail(&answer, CODEXCP_E_SEND_FAILED, "%s", problems[i].message);
-		ccp_error_add(&answer, "rpcCode", json_integer(problems[i].rpc_code));
-		ck_assert_msg(ccp_codex_problem(&answer) == problems[i].problem, "%s",
-			      problems[i].message);
-		ck_assert_int_eq(ccp_codex_error(&meant, &answer), problems[i].code);
-		ck_assert_int_eq(meant.code, problems[i].code);
-		ck_assert_str_eq(meant.message, problems[i].message);
-		ck_assert(json_equal(meant.details, answer.details));
-		ck_assert_int_eq(ccp_codex_problem(&meant), problems[i].problem);
-	}
-}
-END_TEST
-
-START_TEST(test_problems_without_answer)
-{
-	_cleanup_error_ struct codexcp_error timeout = { 0 }, gone = { 0 }, copy = { 0 };
-
-	ccp_fail(&timeout, CODEXCP_E_TIMEOUT, "no active turn");
-	ccp_fail(&gone, CODEXCP_E_APP_SERVER_UNAVAILABLE, "thread not found");
-	ck_assert_int_eq(ccp_codex_problem(&timeout), CCP_PROBLEM_TIMEOUT);
-	ck_assert_int_eq(ccp_codex_problem(&gone), CCP_PROBLEM_GONE);
-	ck_assert_int_eq(ccp_codex_error(&copy, &timeout), CODEXCP_E_TIMEOUT);
-	ck_assert_int_eq(ccp_codex_error(NULL, &gone), CODEXCP_E_APP_SERVER_UNAVAILABLE);
-}
-END_TEST
-
 CCP_TEST_MAIN("methods", test_sandbox, test_thread_start, test_thread_resume, test_thread_answer,
 	      test_thread_answer_other, test_turn_start, test_mode, test_turn_start_answer,
-	      test_small_params, test_turn, test_problems, test_problems_without_answer)
+	      test_small_params, test_turn)

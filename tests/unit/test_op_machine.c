@@ -22,13 +22,12 @@ static const int64_t attempts[] = {
 	CCP_OP_MAX_ATTEMPTS,
 	CCP_OP_MAX_OVERLOADS - 1,
 	CCP_OP_MAX_OVERLOADS,
-	1000,
 };
-static const int64_t crashes[] = { 0, 1, CCP_OP_MAX_CRASHES - 1, CCP_OP_MAX_CRASHES, 1000 };
+static const int64_t crashes[] = { 0, CCP_OP_MAX_CRASHES - 1, CCP_OP_MAX_CRASHES };
 
 static void walk_facts(struct walk *w, walk_fn fn, void *data)
 {
-	for (unsigned bits = 0; bits < 16; bits++)
+	for (unsigned bits = 0; bits < 256; bits++)
 		for (size_t a = 0; a < CCP_ARRAY_SIZE(attempts); a++)
 			for (size_t c = 0; c < CCP_ARRAY_SIZE(crashes); c++) {
 				w->facts = (struct ccp_op_facts){
@@ -36,6 +35,10 @@ static void walk_facts(struct walk *w, walk_fn fn, void *data)
 					.interrupt_asked = bits & 2,
 					.read_only = bits & 4,
 					.thread_is_new = bits & 8,
+					.may_continue = bits & 16,
+					.codex_lives = bits & 32,
+					.quota_waits_left = bits & 64,
+					.quota_held = bits & 128,
 					.attempt = attempts[a],
 					.crash_count = crashes[c],
 				};
@@ -54,12 +57,16 @@ static void walk_all(walk_fn fn, void *data)
 		}
 }
 
-/* With where it failed: there are some hundred thousand combinations. */
+/* With where it failed; libcheck notes every check of its own, and there are many millions. */
 #define CHECK(w, condition)                                                                        \
-	ck_assert_msg(condition, "%s + %s -> %s (attempt %d, crashes %d): %s",                     \
-		      ccp_step_row((w)->step)->phase, ccp_op_event_name((w)->event),               \
-		      ccp_step_row((w)->d.next)->phase, (int)(w)->facts.attempt,                   \
-		      (int)(w)->facts.crash_count, #condition)
+	do {                                                                                       \
+		if (!(condition))                                                                  \
+			ck_abort_msg("%s + %s -> %s (attempt %d, crashes %d): %s",                 \
+				     ccp_step_row((w)->step)->phase,                               \
+				     ccp_op_event_name((w)->event),                                \
+				     ccp_step_row((w)->d.next)->phase, (int)(w)->facts.attempt,    \
+				     (int)(w)->facts.crash_count, #condition);                     \
+	} while (0)
 
 static bool ended(enum ccp_step step)
 {
@@ -69,6 +76,11 @@ static bool ended(enum ccp_step step)
 static bool is_absence(enum ccp_op_event event)
 {
 	return event == CCP_OP_ABSENT || event == CCP_OP_ABSENT_POWER_LOSS;
+}
+
+static bool is_waiting(enum ccp_step step)
+{
+	return step == IS(QUEUED) || step == IS(WAITING_FOR_QUOTA);
 }
 
 static bool is_live(enum ccp_step step)
@@ -91,7 +103,7 @@ static void check_sound(const struct walk *w, void *data)
 	CHECK(w, d->reason == NULL || ended(d->next) || d->next == IS(LOOKING_UP));
 	/* What is sent belongs to a step that says so. */
 	CHECK(w, !!(d->effects & CCP_EFFECT_START_APP_SERVER) ==
-			 (d->next == IS(CLAIMED) && w->step == IS(QUEUED)));
+			 (d->next == IS(CLAIMED) && is_waiting(w->step)));
 	CHECK(w, !!(d->effects & CCP_EFFECT_SEND_THREAD) == (d->next == IS(THREAD_SENT)));
 	CHECK(w, !!(d->effects & CCP_EFFECT_SEND_TURN) ==
 			 (d->next == IS(TURN_SENT) && w->step == IS(THREAD_SENT)));
@@ -102,8 +114,11 @@ static void check_sound(const struct walk *w, void *data)
 	 * the way to the queue only. */
 	CHECK(w, !(d->effects & (CCP_EFFECT_WAIT_BACKOFF | CCP_EFFECT_WAIT_SHORT)) ||
 			 d->next == IS(QUEUED) || d->next == IS(LOOKING_UP));
-	CHECK(w, !(d->effects & (CCP_EFFECT_FREE_ATTEMPT | CCP_EFFECT_FORGET_THREAD)) ||
-			 d->next == IS(QUEUED));
+	CHECK(w, !(d->effects & CCP_EFFECT_FREE_ATTEMPT) || is_waiting(d->next));
+	CHECK(w, !(d->effects & CCP_EFFECT_FORGET_THREAD) || d->next == IS(QUEUED));
+	CHECK(w, !(d->effects & (CCP_EFFECT_WAIT_QUOTA | CCP_EFFECT_READ_LIMITS)) ||
+			 d->next == IS(WAITING_FOR_QUOTA));
+	CHECK(w, !(d->effects & CCP_EFFECT_LET_GO) || d->next == IS(RUNNING));
 	CHECK(w, !(d->effects & CCP_EFFECT_CLEAN_STEP) || slot);
 }
 
@@ -145,7 +160,7 @@ END_TEST
 static void check_interrupt(const struct walk *w, void *data)
 {
 	if (w->event == CCP_OP_INTERRUPT &&
-	    (w->step == IS(QUEUED) || w->step == IS(CLAIMED) || w->step == IS(THREAD_SENT))) {
+	    (is_waiting(w->step) || w->step == IS(CLAIMED) || w->step == IS(THREAD_SENT))) {
 		CHECK(w, w->d.next == IS(INTERRUPTED));
 		CHECK(w, ccp_streq(w->d.reason, "interrupted_by_request"));
 	}
@@ -158,7 +173,9 @@ static void check_interrupt(const struct walk *w, void *data)
 	if (w->event == CCP_OP_TURN_STARTED && w->d.matched)
 		CHECK(w, w->d.effects & CCP_EFFECT_SEND_INTERRUPT);
 	if (w->step == IS(TURN_SENT) || w->step == IS(LOOKING_UP) || is_live(w->step))
-		CHECK(w, w->d.next != IS(QUEUED));
+		CHECK(w, !is_waiting(w->d.next));
+	if (w->event == CCP_OP_QUOTA_EXCEEDED && w->d.matched)
+		CHECK(w, ccp_streq(w->d.reason, "interrupted_by_request"));
 	if (w->event == CCP_OP_TURN_INTERRUPTED && w->d.matched)
 		CHECK(w, ccp_streq(w->d.reason, "interrupted_by_request"));
 }
@@ -169,20 +186,24 @@ START_TEST(test_interrupt)
 }
 END_TEST
 
-/* The heart of it: a turn that may have run is sent again on evidence only that it did not. */
+/*
+ * The heart of it: a turn that may have run is sent again on evidence only that it did not. What
+ * goes on from its end is another turn.
+ */
 static void check_no_second_run(const struct walk *w, void *data)
 {
 	enum ccp_step next = w->d.next;
+	bool continues = w->d.effects & CCP_EFFECT_CONTINUE;
 
 	if (w->step == IS(LOOKING_UP))
 		CHECK(w, next == IS(LOOKING_UP) || next == IS(RUNNING) || ended(next) ||
-				 (next == IS(QUEUED) && is_absence(w->event)));
+				 continues || (next == IS(QUEUED) && is_absence(w->event)));
 	else
 		CHECK(w, !is_absence(w->event) || !w->d.matched);
 	if (is_live(w->step))
-		CHECK(w, next == IS(LOOKING_UP) || is_live(next) || ended(next));
+		CHECK(w, next == IS(LOOKING_UP) || is_live(next) || ended(next) || continues);
 	/* Codex said no, so it does not run. */
-	if (w->step == IS(TURN_SENT) && next == IS(QUEUED))
+	if (w->step == IS(TURN_SENT) && next == IS(QUEUED) && !continues)
 		CHECK(w, w->event == CCP_OP_OVERLOADED || w->event == CCP_OP_TRANSIENT ||
 				 w->event == CCP_OP_THREAD_ELSEWHERE);
 	if (w->step == IS(TURN_SENT) || w->step == IS(LOOKING_UP))
@@ -201,6 +222,59 @@ START_TEST(test_no_second_run)
 }
 END_TEST
 
+/* A turn is gone on from when its end is known: cut with its process, and that was wanted; or at
+ * the account's limit. */
+static void check_continuing(const struct walk *w, void *data)
+{
+	bool continues = w->d.effects & CCP_EFFECT_CONTINUE;
+	bool counts = w->d.effects & CCP_EFFECT_COUNT_CONTINUATION;
+
+	CHECK(w, !counts || continues);
+	if (!continues)
+		return;
+	CHECK(w, !w->facts.interrupt_asked);
+	CHECK(w, w->step == IS(TURN_SENT) || w->step == IS(LOOKING_UP) || is_live(w->step));
+	CHECK(w, w->d.effects & CCP_EFFECT_FREE_ATTEMPT);
+	if (counts) {
+		CHECK(w, w->step == IS(LOOKING_UP) && w->event == CCP_OP_TURN_INTERRUPTED);
+		CHECK(w, w->facts.may_continue && !w->facts.codex_lives);
+		CHECK(w, w->d.next == IS(QUEUED));
+		CHECK(w, w->d.queued_reason == CCP_QUEUED_CONTINUING);
+	} else {
+		CHECK(w, w->event == CCP_OP_QUOTA_EXCEEDED && w->facts.quota_waits_left);
+		CHECK(w, w->d.next == IS(WAITING_FOR_QUOTA));
+	}
+}
+
+START_TEST(test_continuing)
+{
+	walk_all(check_continuing, NULL);
+}
+END_TEST
+
+static void check_quota(const struct walk *w, void *data)
+{
+	const struct ccp_op_decision *d = &w->d;
+
+	if (d->matched && d->next == IS(WAITING_FOR_QUOTA))
+		CHECK(w, w->event == CCP_OP_QUOTA_EXCEEDED || w->event == CCP_OP_QUOTA_TOLD ||
+				 w->event == CCP_OP_QUOTA_OVER);
+	/* Out of it leads the scheduler, or somebody who does not want it any more. */
+	if (w->step == IS(WAITING_FOR_QUOTA) && d->next != w->step)
+		CHECK(w, w->event == CCP_OP_CLAIM || w->event == CCP_OP_INTERRUPT);
+	if (w->event == CCP_OP_QUOTA_EXCEEDED && d->matched && !w->facts.interrupt_asked)
+		CHECK(w,
+		      d->next == (w->facts.quota_waits_left ? IS(WAITING_FOR_QUOTA) : IS(FAILED)));
+	/* Others are let go once. */
+	CHECK(w, !(d->effects & CCP_EFFECT_LET_GO) || w->facts.quota_held);
+}
+
+START_TEST(test_quota)
+{
+	walk_all(check_quota, NULL);
+}
+END_TEST
+
 static void check_success(const struct walk *w, void *data)
 {
 	CHECK(w, w->d.next != IS(COMPLETED) || !w->d.matched || w->event == CCP_OP_TURN_COMPLETED);
@@ -208,7 +282,8 @@ static void check_success(const struct walk *w, void *data)
 	if (w->step == IS(TURN_SENT) || w->step == IS(LOOKING_UP) || is_live(w->step)) {
 		CHECK(w, w->event != CCP_OP_TURN_COMPLETED || w->d.next == IS(COMPLETED));
 		CHECK(w, w->event != CCP_OP_TURN_FAILED || w->d.next == IS(FAILED));
-		CHECK(w, w->event != CCP_OP_TURN_INTERRUPTED || w->d.next == IS(INTERRUPTED));
+		CHECK(w, w->event != CCP_OP_TURN_INTERRUPTED || w->d.next == IS(INTERRUPTED) ||
+				 w->d.effects & CCP_EFFECT_CONTINUE);
 	} else {
 		CHECK(w, w->event != CCP_OP_TURN_COMPLETED || !w->d.matched);
 	}
@@ -226,7 +301,7 @@ static void check_bounds(const struct walk *w, void *data)
 
 	bool starting = w->step == IS(CLAIMED) || w->step == IS(THREAD_SENT);
 
-	if (w->event == CCP_OP_WORKER_LOST && w->step != IS(QUEUED) && !ended(w->step)) {
+	if (w->event == CCP_OP_WORKER_LOST && !is_waiting(w->step) && !ended(w->step)) {
 		/* Whether a turn that was sent has run is not known, so it has not failed. */
 		CHECK(w, (w->d.next == (starting ? IS(FAILED) : IS(UNKNOWN))) == crashed);
 		CHECK(w, w->d.matched);
@@ -353,7 +428,8 @@ START_TEST(test_all_used)
 	ck_assert_uint_eq(used.reasons, 1u << CCP_QUEUED_WORKER | 1u << CCP_QUEUED_THREAD |
 						1u << CCP_QUEUED_ELSEWHERE |
 						1u << CCP_QUEUED_APP_SERVER |
-						1u << CCP_QUEUED_OVERLOAD | 1u << CCP_QUEUED_RETRY);
+						1u << CCP_QUEUED_OVERLOAD | 1u << CCP_QUEUED_RETRY |
+						1u << CCP_QUEUED_CONTINUING);
 }
 END_TEST
 
@@ -412,5 +488,5 @@ START_TEST(test_page_is_current)
 END_TEST
 
 CCP_TEST_MAIN("op_machine", test_sound, test_all_can_end, test_interrupt, test_no_second_run,
-	      test_success, test_bounds, test_free_attempts, test_path, test_all_used,
-	      test_markdown, test_page_is_current)
+	      test_continuing, test_quota, test_success, test_bounds, test_free_attempts, test_path,
+	      test_all_used, test_markdown, test_page_is_current)

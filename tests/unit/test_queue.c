@@ -93,7 +93,7 @@ static void check_reason(struct ccp_db *db, const char *id, int64_t now, const c
 
 	ck_assert_int_eq(ccp_op_get(db, id, &op, &db_err), 1);
 	OK(ccp_queue_slots(db, &standard, now, &slots, &db_err));
-	OK(ccp_queue_reason(db, &standard, &slots, &op, now, true, &reason, &db_err));
+	OK(ccp_queue_reason(db, &standard, &slots, &op, now, &reason, &db_err));
 	ck_assert_msg(ccp_streq(reason, want), "%s: %s, not %s", id, reason, want);
 }
 
@@ -307,9 +307,9 @@ START_TEST(test_reasons)
 	check_reason(f.db, "behind", 5000, "thread_slot_limit");
 	/* Without a worker nothing else matters. */
 	slots.crowded = true;
-	OK(ccp_queue_reason(f.db, &standard, &slots, &first, 5000, false, &reason, &db_err));
+	OK(ccp_queue_reason(f.db, &standard, NULL, &first, 5000, &reason, &db_err));
 	ck_assert_str_eq(reason, "waiting_for_worker");
-	OK(ccp_queue_reason(f.db, &standard, &slots, &first, 5000, true, &reason, &db_err));
+	OK(ccp_queue_reason(f.db, &standard, &slots, &first, 5000, &reason, &db_err));
 	ck_assert_str_eq(reason, "app_server_backpressure");
 	db_done(&f);
 }

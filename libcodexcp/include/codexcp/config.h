@@ -25,8 +25,8 @@ extern "C" {
 /**
  * Describe what is in force. Opens nothing and changes nothing; no secret is in it.
  *
- * The description holds `configFile` (when there is one), `stateDb`, `stateDirectory`, `codexHome`,
- * `projectsRoot` (when there is one), `allowedRoots` (those that exist, canonical),
+ * The description holds `configFile` (when there is one), `stateDb`, `stateDirectory`, `workerLog`,
+ * `codexHome`, `projectsRoot` (when there is one), `allowedRoots` (those that exist, canonical),
  * `rootsConfigured` (false: the only root is the working directory), `server` (what a client
  * starts, and what is started as the worker), `codexBinary` ({path} or {error}), `options` (each
  * key of the file with its value; of `app_server_env` the names), `warnings` (an array of texts),
