@@ -15,15 +15,19 @@ struct ccp_codex_version {
 /* X(name, what users call it, minor version of 0.x that brought it, minor that removed it or 0) */
 #define CCP_CODEX_FEATURES(X)                                                                      \
 	X(UNIQUE_TURN_IDS, "turn ids that are unique in a thread", 115, 0)                         \
-	X(TURN_OUTCOMES, "how a turn ended, in a thread's history", 115, 0)                        \
 	X(TURN_STEER, "turn/steer", 115, 0)                                                        \
+	X(THREAD_STATUS, "the status of a thread", 115, 0)                                         \
+	X(TERMINALS_CLEAN, "thread/backgroundTerminals/clean", 115, 0)                             \
 	X(TURNS_LIST, "thread/turns/list", 130, 0)                                                 \
+	X(CALLER_THREAD, "the thread that calls a tool", 130, 0)                                   \
 	X(UNIX_LISTEN, "app-server --listen unix://", 130, 0)                                      \
 	X(EXCLUDE_TURNS, "thread/resume excludeTurns", 130, 0)                                     \
 	X(CLIENT_MESSAGE_ID, "clientUserMessageId", 145, 0)                                        \
 	X(THREAD_SOURCE, "threadSource", 145, 0)                                                   \
-	X(TERMINALS_CLEAN, "thread/backgroundTerminals/clean", 115, 0)                             \
 	X(TERMINALS_LIST, "thread/backgroundTerminals/list", 145, 0)                               \
+	X(TURN_OUTCOMES, "how a turn ended, in a thread's history", 146, 0)                        \
+	X(WRITER_LOCK, "the lock of a thread that another Codex has open", 147, 0)                 \
+	X(THREAD_POLICY, "the policy of a thread, after a restart", 163, 0)                        \
 	X(APPROVAL_ON_FAILURE, "approval policy on-failure", 0, 145)
 
 enum ccp_codex_feature {

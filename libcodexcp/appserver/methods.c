@@ -5,6 +5,7 @@
 #include "base/json.h"
 #include "base/str.h"
 
+#define GRANULAR "granular" /* what answers name for an approval policy that is an object */
 /* More than a thread ever has. */
 #define TERMINALS_MAX 1000
 
@@ -47,20 +48,30 @@ json_t *ccp_thread_start_params(const struct ccp_codex_version *version,
 }
 
 json_t *ccp_thread_resume_params(const struct ccp_codex_version *version, const char *thread_id,
-				 bool with_turns)
+				 bool with_turns, const struct ccp_thread_policy *policy)
 {
 	json_t *o = json_object();
 
 	ccp_json_set_str(&o, "threadId", thread_id);
 	if (!with_turns && ccp_codex_has(version, CCP_CODEX_EXCLUDE_TURNS))
 		ccp_json_set_bool(&o, "excludeTurns", true);
+	if (policy && !ccp_codex_has(version, CCP_CODEX_THREAD_POLICY)) {
+		ccp_json_set_str(&o, "sandbox", ccp_sandbox_name(policy->sandbox));
+		if (!ccp_streq(policy->approval, GRANULAR))
+			ccp_json_set_str(&o, "approvalPolicy", policy->approval);
+	}
 	return o;
+}
+
+static const char *thread_status(const json_t *thread)
+{
+	return ccp_json_str(ccp_json_obj(thread, "status"), "type");
 }
 
 /* Versions before 0.115 report no status; their last turn tells. */
 static bool thread_is_active(const json_t *thread)
 {
-	const char *status = ccp_json_str(ccp_json_obj(thread, "status"), "type");
+	const char *status = thread_status(thread);
 	const json_t *turns = ccp_json_arr(thread, "turns");
 	const json_t *last = json_array_get(turns, json_array_size(turns) - 1);
 
@@ -79,7 +90,7 @@ int ccp_thread_answer_parse(const json_t *result, struct ccp_thread_answer *ret,
 	if (!id)
 		return ccp_fail(err, CODEXCP_E_INTERNAL, "codex app-server named no thread");
 	if (!approval && ccp_json_obj(result, "approvalPolicy"))
-		approval = "granular";
+		approval = GRANULAR;
 	*ret = (struct ccp_thread_answer){
 		.thread_id = id,
 		.model = ccp_json_str(result, "model"),
@@ -88,6 +99,7 @@ int ccp_thread_answer_parse(const json_t *result, struct ccp_thread_answer *ret,
 		.cwd = ccp_json_str(result, "cwd"),
 		.sandbox = ccp_sandbox_parse(ccp_json_str(ccp_json_obj(result, "sandbox"), "type")),
 		.active = thread_is_active(thread),
+		.status = thread_status(thread),
 		.turns = ccp_json_arr(thread, "turns"),
 	};
 	return 0;
@@ -250,6 +262,24 @@ int ccp_turn_parse(const json_t *turn, struct ccp_turn *ret)
 		.completed_at = ccp_json_int(turn, "completedAt", 0) * 1000,
 	};
 	return 0;
+}
+
+static bool is_last(const struct ccp_thread_answer *thread, const struct ccp_turn *turn)
+{
+	size_t n = json_array_size(thread->turns);
+
+	return n && ccp_streq(ccp_json_str(json_array_get(thread->turns, n - 1), "id"), turn->id);
+}
+
+const char *ccp_turn_outcome(const struct ccp_codex_version *version, const struct ccp_turn *turn,
+			     const struct ccp_thread_answer *thread, bool same_process)
+{
+	if (ccp_codex_has(version, CCP_CODEX_TURN_OUTCOMES) ||
+	    !ccp_streq(turn->status, "completed"))
+		return turn->status;
+	if (!same_process || !thread->status || !is_last(thread, turn))
+		return NULL;
+	return ccp_streq(thread->status, "systemError") ? "failed" : "completed";
 }
 
 bool ccp_turn_has_client_id(const struct ccp_turn *turn, const char *client_message_id)

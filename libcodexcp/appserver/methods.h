@@ -37,14 +37,22 @@ json_t *ccp_thread_start_params(const struct ccp_codex_version *version,
  * whole history, evidence for reconciliation in one request; from 0.130 on it can be left out,
  * which is cheap for any length of history, and thread/turns/list brings the newest few turns
  * (0.169 calls the whole history deprecated). Older versions always send it.
+ *
+ * Before 0.163 Codex forgets the policy of a thread that it unloads, and would go on under the one
+ * of its configuration, which may allow anything: there `policy` (or NULL) is given to the thread.
  */
+struct ccp_thread_policy {
+	enum ccp_sandbox sandbox;
+	const char *approval;
+};
 json_t *ccp_thread_resume_params(const struct ccp_codex_version *version, const char *thread_id,
-				 bool with_turns);
+				 bool with_turns, const struct ccp_thread_policy *policy);
 
 /* The answer of thread/start and thread/resume. Strings are borrowed from it. */
 struct ccp_thread_answer {
 	const char *thread_id, *model, *effort, *cwd;
 	const char *approval; /* "granular" for objects */
+	const char *status;   /* of the thread: idle, active, systemError; NULL before 0.115 */
 	enum ccp_sandbox sandbox;
 	bool active;   /* a turn runs */
 	json_t *turns; /* array or NULL */
@@ -109,6 +117,13 @@ struct ccp_turn {
 };
 /* CODEXCP_E_INTERNAL when it has no id. Turn ids are unique within their thread only. */
 int ccp_turn_parse(const json_t *turn, struct ccp_turn *ret);
+/*
+ * How a turn of a thread's history ended, or NULL when nothing tells. Before 0.146 a history calls
+ * failed turns completed, and before 0.115 those that were cut; the thread itself tells whether its
+ * last one failed, while the process that ran it is there (`same_process`).
+ */
+const char *ccp_turn_outcome(const struct ccp_codex_version *version, const struct ccp_turn *turn,
+			     const struct ccp_thread_answer *thread, bool same_process);
 /* Whether one of the turn's user messages has this clientId. */
 bool ccp_turn_has_client_id(const struct ccp_turn *turn, const char *client_message_id);
 

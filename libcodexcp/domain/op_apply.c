@@ -70,11 +70,11 @@ static int journal(struct ccp_db *db, int64_t now, const struct ccp_op *op, cons
 	ccp_json_set_int(&data, "epoch", op->epoch);
 	ccp_json_set_str(&data, "reason", reason);
 	ccp_json_set_str(&data, "errorCode", op->error_code);
-	ccp_json_set_str(&data, "continuedTurnId", op->continued_turn);
 	if (event == CCP_OP_STALLED)
 		ccp_json_set_str(&data, "evidence", op->stall_evidence);
 	if (event == CCP_OP_INTERRUPT)
 		ccp_json_set_str(&data, "interruptReason", op->interrupt_reason);
+	ccp_json_set_str(&data, "continuedTurnId", op->continued_turn);
 	dump = data ? ccp_json_dump(data, NULL) : NULL;
 	if (!dump)
 		return ccp_fail_oom(err);
@@ -126,15 +126,6 @@ static bool begins_anew(enum ccp_op_event event)
 	return event == CCP_OP_CLAIM || event == CCP_OP_WORKER_LOST;
 }
 
-/* A time that has passed says nothing about a limit that is still there. */
-static void take_quota(struct ccp_op *op, const struct ccp_op_change *change, int64_t now)
-{
-	bool told = change->quota_resets_at > now;
-
-	op->quota_resets_at = told ? change->quota_resets_at : 0;
-	op->quota_window = told ? change->quota_window : 0;
-}
-
 /* The first wish counts. */
 static int ask_interrupt(struct ccp_op *op, enum ccp_op_event event, int64_t now,
 			 const struct ccp_op_change *change, struct codexcp_error *err)
@@ -143,6 +134,15 @@ static int ask_interrupt(struct ccp_op *op, enum ccp_op_event event, int64_t now
 		return 0;
 	op->interrupt_at = now;
 	return ccp_row_set(&op->interrupt_reason, change->interrupt_reason, err);
+}
+
+/* A time that has passed says nothing about a limit that is still there. */
+static void take_quota(struct ccp_op *op, const struct ccp_op_change *change, int64_t now)
+{
+	bool told = change->quota_resets_at > now;
+
+	op->quota_resets_at = told ? change->quota_resets_at : 0;
+	op->quota_window = told ? change->quota_window : 0;
 }
 
 /* What an event changes beside the step. */
@@ -161,10 +161,10 @@ static int take_change(struct ccp_op *op, enum ccp_op_event event, int64_t now,
 		op->started_at = now;
 	if ((event == CCP_OP_WORKER_LOST || event == CCP_OP_CONNECTION_LOST) && !change->orderly)
 		op->crash_count++;
-	if (event == CCP_OP_QUOTA_EXCEEDED || event == CCP_OP_QUOTA_TOLD)
-		take_quota(op, change, now);
 	if (event == CCP_OP_STALLED)
 		op->stalled_at = change->stalled_at;
+	if (event == CCP_OP_QUOTA_EXCEEDED || event == CCP_OP_QUOTA_TOLD)
+		take_quota(op, change, now);
 	if (change->error)
 		(void)ccp_row_set(&op->error_class, NULL, NULL);
 	if (ask_interrupt(op, event, now, change, err) < 0 || copy_texts(op, change, err) < 0)

@@ -25,13 +25,13 @@ struct ccp_op_change {
 	const char *effective_sandbox, *effective_approval, *effective_model, *effective_effort;
 	const struct codexcp_error *error;
 	const char *error_class;
-	bool codex_lives; /* the process that ran the turn still runs */
-	/* When the account's limit ends, as Codex says, and the minutes it is counted over. */
-	int64_t quota_resets_at, quota_window;
 	int64_t stalled_at; /* of STALLED, with why */
 	const char *stall_evidence;
 	const char *interrupt_reason; /* of INTERRUPT: who wants it; NULL: a caller */
 	const char *terminals;        /* of the end of a turn that was interrupted */
+	bool codex_lives;             /* the process that ran the turn still runs */
+	/* When the account's limit ends, as Codex says, and the minutes it is counted over. */
+	int64_t quota_resets_at, quota_window;
 	/* Replaces the queued reason of the machine (a finer one). */
 	const char *queued_reason;
 };

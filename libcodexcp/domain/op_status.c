@@ -235,9 +235,9 @@ static void set_next(json_t **obj, struct ccp_db *db, const struct ccp_op *op, c
 	} else if (ccp_streq(op->phase, "waiting_for_quota")) {
 		set_quota(obj, db, op);
 	}
-	set_advice(obj, op);
 	if (op->active && op->stalled_at && !op->interrupt_at)
 		action = "interrupt_turn";
+	set_advice(obj, op);
 	ccp_json_set_str(obj, "nextRecommendedAction", action);
 	ccp_json_set_int(obj, "recommendedPollAfterSeconds", row->poll_seconds);
 	ccp_json_set_bool(obj, "pollRecommended", op->active);

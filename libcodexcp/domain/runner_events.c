@@ -220,8 +220,10 @@ static void each_live(struct ccp_runner *runner,
 
 static void app_server_ready(struct ccp_live *live, const struct codexcp_error *why)
 {
-	if (ccp_streq(live->op.phase, "claimed"))
+	if (ccp_streq(live->op.phase, "claimed")) {
 		ccp_runner_apply(live->runner, live->op.id, CCP_OP_APP_SERVER_READY, NULL, NULL);
+		return;
+	}
 	if (!ccp_streq(live->op.phase, "looking_up"))
 		return;
 	/* What was seen on an earlier connection says nothing about what that one brought. */

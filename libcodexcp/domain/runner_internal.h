@@ -1,8 +1,8 @@
 /*
  * What the files of the runner share: runner.c (life, rows), runner_events.c (what app-server
  * says), runner_send.c (requests to Codex and their answers), runner_lookup.c (what happened to a
- * lost turn), runner_quota.c (the account's limit), runner_watch.c (turns without news),
- * runner_terminals.c (what an interrupted turn leaves running), runner_schedule.c (who is next).
+ * lost turn), runner_watch.c (turns without news), runner_terminals.c (what an interrupted turn
+ * leaves running), runner_quota.c (the account's limit), runner_schedule.c (who is next).
  */
 #pragma once
 
@@ -32,11 +32,11 @@ struct ccp_live {
 	unsigned connection;     /* on which turn/start was sent; 0: by an earlier worker */
 	/* turn/completed of a turn that may be ours: its id is not known yet */
 	json_t *early_end;
-	bool request_shown; /* the thread's history shows what was asked for */
-	bool answered;      /* the model has said something */
 	struct ccp_watch watch;
 	bool interrupting;       /* turn/interrupt was sent */
 	struct ccp_sweep *sweep; /* of what the interrupted turn leaves running, or NULL */
+	bool request_shown;      /* the thread's history shows what was asked for */
+	bool answered;           /* the model has said something */
 	struct ccp_live *next, *prev;
 };
 
@@ -125,6 +125,8 @@ void ccp_send_thread(struct ccp_live *live);
 void ccp_send_turn(struct ccp_live *live);
 void ccp_send_interrupt(struct ccp_live *live, ccp_interrupt_fn fn, void *fn_data);
 void ccp_send_unsubscribe(struct ccp_runner *runner, const char *thread_id);
+/* thread/resume for the operation's thread, with its whole history. */
+json_t *ccp_send_resume_params(struct ccp_live *live);
 /* Start a request for a live operation; fn gets the ccp_send as data and must ccp_send_done()
  * it. */
 int ccp_send_start(struct ccp_live *live, const char *method, json_t *params, int64_t timeout_ms,
@@ -161,16 +163,6 @@ void ccp_instance_kill(const struct ccp_runner *runner, const char *instance);
 void ccp_look_up(struct ccp_live *live);
 void ccp_look_up_later(struct ccp_live *live, int64_t delay_ms);
 
-/* runner_quota.c */
-void ccp_quota_notification(struct ccp_runner *runner, const char *method, const json_t *params);
-/* The first answer of the model after a limit lets the others go, once the turn is known. */
-void ccp_quota_event(struct ccp_live *live, const struct ccp_event *event);
-void ccp_quota_known(struct ccp_live *live);
-/* What waits for the limit need not wait any longer. */
-void ccp_quota_over(struct ccp_runner *runner);
-/* Ask when the limit ends, if Codex has not said it. */
-void ccp_quota_read(struct ccp_live *live);
-
 /* runner_watch.c: turns without news */
 int ccp_watch_init(struct ccp_runner *runner, struct codexcp_error *err);
 /* From when it is live. */
@@ -190,6 +182,16 @@ void ccp_terminals_done(struct ccp_live *live);
 /* Of an answer to thread/backgroundTerminals/list those that the operation's turn began; a new
  * reference or NULL. */
 json_t *ccp_terminals_own(const struct ccp_live *live, const json_t *result);
+
+/* runner_quota.c */
+void ccp_quota_notification(struct ccp_runner *runner, const char *method, const json_t *params);
+/* The first answer of the model after a limit lets the others go, once the turn is known. */
+void ccp_quota_event(struct ccp_live *live, const struct ccp_event *event);
+void ccp_quota_known(struct ccp_live *live);
+/* What waits for the limit need not wait any longer. */
+void ccp_quota_over(struct ccp_runner *runner);
+/* Ask when the limit ends, if Codex has not said it. */
+void ccp_quota_read(struct ccp_live *live);
 
 /* runner_schedule.c */
 void ccp_schedule(struct ccp_runner *runner);

@@ -12,8 +12,8 @@
 
 #define AGAIN_MS     1000
 #define ELSEWHERE_MS 5000
-/* An orphaned app-server ends by itself when its stdin closes (30 ms measured); then it is
- * ended. */
+/* An orphaned app-server ends by itself when its stdin closes (30 ms measured; 0.98 goes on to the
+ * end of its turns); then it is ended. */
 #define LINGER_MS    100
 #define LINGER_LOOKS 50
 /* Looks at a live process before absence is believed, and while a turn without our mark runs. */
@@ -120,7 +120,6 @@ static void absent(struct ccp_live *live, enum ccp_instance_fate fate, bool thre
 			 &change, NULL);
 }
 
-/* Old versions call every turn of a thread's history completed. */
 static void outcome_not_told(struct ccp_live *live)
 {
 	_cleanup_error_ struct codexcp_error err = { 0 };
@@ -140,9 +139,12 @@ static bool may_not_be_cut(struct ccp_live *live, const struct ccp_turn *turn)
 	       ++live->looks < CUT_LOOKS;
 }
 
-static void found(struct ccp_live *live, const struct ccp_turn *turn, json_t *keep)
+static void found(struct ccp_live *live, const struct ccp_turn *turn,
+		  const struct ccp_thread_answer *thread, json_t *keep)
 {
 	const struct ccp_appserver_info *info = ccp_appserver_info(live->runner->as);
+	const char *outcome = ccp_turn_outcome(&info->version, turn, thread,
+					       ccp_streq(live->op.instance, info->instance));
 	bool in_progress = ccp_streq(turn->status, "inProgress");
 	char kept[CCP_TURN_ID_SIZE], mark[CCP_OP_MARK_SIZE];
 	const struct ccp_op_change change = {
@@ -155,7 +157,7 @@ static void found(struct ccp_live *live, const struct ccp_turn *turn, json_t *ke
 		ccp_look_up_later(live, 0);
 		return;
 	}
-	if (!in_progress && !ccp_codex_has(&info->version, CCP_CODEX_TURN_OUTCOMES)) {
+	if (!outcome) {
 		outcome_not_told(live);
 		return;
 	}
@@ -164,7 +166,7 @@ static void found(struct ccp_live *live, const struct ccp_turn *turn, json_t *ke
 				 ccp_runner_now(live->runner), NULL);
 	(void)ccp_track_turn(live->track, turn, ccp_runner_now(live->runner), NULL);
 	if (!in_progress)
-		ccp_turn_ended(live, change.turn_id, turn->status, turn->error, keep);
+		ccp_turn_ended(live, change.turn_id, outcome, turn->error, keep);
 	else if (is_lost(live))
 		ccp_runner_apply(live->runner, live->op.id, CCP_OP_TURN_STARTED, &change, keep);
 }
@@ -231,7 +233,7 @@ static void look_at(struct ccp_live *live, json_t *result)
 	if (ccp_thread_answer_parse(result, &answer, NULL) < 0)
 		ccp_look_up_later(live, 0);
 	else if (find_turn(live, answer.turns, &turn))
-		found(live, &turn, result);
+		found(live, &turn, &answer, result);
 	else if (answer.active && ++live->looks < ACTIVE_LOOKS)
 		ccp_look_up_later(live, 0);
 	else
@@ -249,7 +251,7 @@ static void check(struct ccp_live *live, json_t *result, const struct codexcp_er
 		return;
 	if (!err && ccp_thread_answer_parse(result, &answer, NULL) == 0 &&
 	    find_turn(live, answer.turns, &turn))
-		found(live, &turn, result);
+		found(live, &turn, &answer, result);
 	else if (++live->looks < REFUSED_LOOKS)
 		ccp_look_up_later(live, 0);
 	/* else it is looked at again when it has been quiet for long: runner_watch.c */
@@ -290,10 +292,8 @@ void ccp_look_up(struct ccp_live *live)
 		ccp_look_up_later(live, LINGER_MS);
 		return;
 	}
-	if (ccp_send_start(live, "thread/resume",
-			   ccp_thread_resume_params(&ccp_appserver_info(runner->as)->version,
-						    live->op.thread_id, true),
-			   RESUME_TIMEOUT_MS, on_resumed, NULL, &err) < 0 &&
+	if (ccp_send_start(live, "thread/resume", ccp_send_resume_params(live), RESUME_TIMEOUT_MS,
+			   on_resumed, NULL, &err) < 0 &&
 	    is_lost(live))
 		look_failed(live, &err);
 }

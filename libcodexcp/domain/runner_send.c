@@ -209,13 +209,24 @@ static void on_thread_resumed(json_t *result, const struct codexcp_error *err, v
 	ccp_send_done(send);
 }
 
-static void resume_thread(struct ccp_live *live)
+json_t *ccp_send_resume_params(struct ccp_live *live)
 {
 	const struct ccp_codex_version *version = &ccp_appserver_info(live->runner->as)->version;
+	_cleanup_op_ struct ccp_op op = { 0 };
+	struct ccp_thread_policy policy = { .sandbox = CCP_SANDBOX_UNSET };
+
+	if (!ccp_codex_has(version, CCP_CODEX_THREAD_POLICY) &&
+	    ccp_op_get_thread_policy(live->runner->options.db, live->op.thread_id, &op, NULL) == 1)
+		policy = (struct ccp_thread_policy){ .sandbox = ccp_op_sandbox(&op),
+						     .approval = ccp_op_approval(&op) };
+	return ccp_thread_resume_params(version, live->op.thread_id, true, &policy);
+}
+
+static void resume_thread(struct ccp_live *live)
+{
 	_cleanup_error_ struct codexcp_error err = { 0 };
 
-	if (ccp_send_start(live, "thread/resume",
-			   ccp_thread_resume_params(version, live->op.thread_id, true),
+	if (ccp_send_start(live, "thread/resume", ccp_send_resume_params(live),
 			   live->op.request_timeout_ms, on_thread_resumed, NULL, &err) < 0)
 		not_sent(live, &err);
 }

@@ -49,7 +49,7 @@ static bool is_watched(const struct ccp_live *live)
 
 	return live->op.turn_id && !ccp_streq(live->op.phase, "looking_up") &&
 	       ccp_appserver_state(as) == CCP_APPSERVER_READY &&
-	       ccp_codex_has(&ccp_appserver_info(as)->version, CCP_CODEX_TURN_OUTCOMES);
+	       ccp_codex_has(&ccp_appserver_info(as)->version, CCP_CODEX_THREAD_STATUS);
 }
 
 /* What an interrupted turn says is how it ends. */

@@ -50,8 +50,10 @@ static int64_t read_pid_namespace(void)
 
 struct look {
 	char state;
-	int64_t start_time;
+	int64_t parent, start_time;
 };
+
+#define MAX_ANCESTORS 64
 
 /* "pid (comm) S ppid ... starttime ...": comm may hold blanks and parentheses. */
 static bool parse_stat(const char *text, struct look *ret_look)
@@ -60,9 +62,9 @@ static bool parse_stat(const char *text, struct look *ret_look)
 
 	/* The state is field 3, the start time field 22. */
 	return rest && sscanf(rest,
-			      ") %c %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s"
-			      " %*s %*s %*s %" SCNd64,
-			      &ret_look->state, &ret_look->start_time) == 2;
+			      ") %c %" SCNd64 " %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s"
+			      " %*s %*s %*s %*s %*s %" SCNd64,
+			      &ret_look->state, &ret_look->parent, &ret_look->start_time) == 3;
 }
 
 /* 1 alive, 0 proven to be gone (or a zombie), negative: it cannot be told. */
@@ -146,6 +148,16 @@ void ccp_process_signal(const struct ccp_process_id *id, int signum)
 bool ccp_process_has(const struct ccp_process_id *id, int64_t pid)
 {
 	return pid > 0 && (pid == id->pid || getsid((pid_t)pid) == id->pid);
+}
+
+bool ccp_process_is_ancestor(const struct ccp_process_id *id)
+{
+	struct look look = { .parent = getppid() };
+	int64_t pid = look.parent;
+
+	for (int i = 0; i < MAX_ANCESTORS && pid > 1 && pid != id->pid; i++)
+		pid = look_at(pid, &look) == 1 ? look.parent : 0;
+	return pid > 1 && pid == id->pid && ccp_process_check(id) == CCP_PROCESS_ALIVE;
 }
 
 /* 1 locked, 0 somebody else has it. */

@@ -36,6 +36,8 @@ void ccp_process_kill(const struct ccp_process_id *id);
 void ccp_process_signal(const struct ccp_process_id *id, int signum);
 /* Whether `pid` is this process, or was started by it in the session that it leads. */
 bool ccp_process_has(const struct ccp_process_id *id, int64_t pid);
+/* Whether `id` is alive and this process descends from it. */
+bool ccp_process_is_ancestor(const struct ccp_process_id *id);
 
 /* flock() on a file that is made and never unlinked, close-on-exec. 1 taken (*ret_fd), 0 somebody
  * else has it. */

@@ -36,10 +36,11 @@ static const char *way_out(const char *reason)
 }
 
 /* What the system said about a place is about the state: no failure of this program. */
-static int place_failed(const char *path, struct codexcp_error *failure, struct codexcp_error *err)
+static int place_failed(const char *path, const struct codexcp_error *failure,
+			struct codexcp_error *err)
 {
 	const char *said = ccp_json_str(failure->details, "reason");
-	_cleanup_free_ char *reason = strdup(said ? said : "cannot_open");
+	const char *reason = said ? said : "cannot_open";
 
 	if (failure->code == CODEXCP_E_INTERNAL || failure->code == CODEXCP_E_STATE_UNAVAILABLE) {
 		ccp_fail(err, CODEXCP_E_STATE_UNAVAILABLE, "%s%s", failure->message,

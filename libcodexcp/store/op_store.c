@@ -147,6 +147,12 @@ int ccp_op_get_by_turn(struct ccp_db *db, const char *thread_id, const char *tur
 	return find_op(db, CCP_SQL_OPERATION_BY_TURN, thread_id, turn_id, ret_op, err);
 }
 
+int ccp_op_get_thread_policy(struct ccp_db *db, const char *thread_id, struct ccp_op *ret_op,
+			     struct codexcp_error *err)
+{
+	return find_op(db, CCP_SQL_OPERATION_THREAD_POLICY, thread_id, NULL, ret_op, err);
+}
+
 int ccp_op_find_completed_prompt(struct ccp_db *db, const char *project_path, const char *hash,
 				 struct ccp_op *ret_op, struct codexcp_error *err)
 {

@@ -39,6 +39,9 @@ int ccp_op_get_by_client_id(struct ccp_db *db, const char *client_request_id, st
  * first. */
 int ccp_op_get_by_turn(struct ccp_db *db, const char *thread_id, const char *turn_id,
 		       struct ccp_op *ret_op, struct codexcp_error *err);
+/* The newest operation that had a turn in the thread: its policy is the thread's. */
+int ccp_op_get_thread_policy(struct ccp_db *db, const char *thread_id, struct ccp_op *ret_op,
+			     struct codexcp_error *err);
 int ccp_op_get_request(struct ccp_db *db, const char *id, struct ccp_op_request *ret_request,
 		       struct codexcp_error *err);
 

@@ -62,6 +62,9 @@
 	X(OPERATION_BY_TURN,                                                                       \
 	  CCP_OP_SELECT "WHERE thread_id = ?1 AND (?2 IS NULL OR turn_id = ?2) "                   \
 			"ORDER BY active DESC, seq DESC LIMIT 1")                                  \
+	X(OPERATION_THREAD_POLICY,                                                                 \
+	  CCP_OP_SELECT "WHERE thread_id = ? AND turn_id IS NOT NULL "                             \
+			"AND effective_sandbox IS NOT NULL ORDER BY seq DESC LIMIT 1")             \
 	X(OPERATION_ACTIVE, CCP_OP_SELECT "WHERE active = 1 AND phase <> 'queued' ORDER BY seq")   \
 	X(OPERATION_RUNNING,                                                                       \
 	  "SELECT " CCP_NAMES(CCP_OP_QUEUE_COLUMNS) "0 FROM operations "                           \

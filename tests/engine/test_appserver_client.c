@@ -316,7 +316,7 @@ START_TEST(test_turn_cut)
 	ask(&f, "turn/start", turn_params(&f, thread, "y"));
 	ck_assert_int_eq(f.reply_err.code, CODEXCP_E_THREAD_NOT_FOUND);
 	ask(&f, "thread/resume",
-	    ccp_thread_resume_params(&ccp_appserver_info(f.as)->version, thread, true));
+	    ccp_thread_resume_params(&ccp_appserver_info(f.as)->version, thread, true, NULL));
 	ck_assert_int_eq(ccp_thread_answer_parse(f.reply, &answer, NULL), 0);
 	ck_assert_uint_eq(json_array_size(answer.turns), 1);
 	ck_assert(!answer.active);

@@ -26,7 +26,7 @@ static void resume(struct fixture *f, const char *thread, bool active)
 	struct ccp_thread_answer answer;
 
 	ask(f, "thread/resume",
-	    ccp_thread_resume_params(&ccp_appserver_info(f->as)->version, thread, true));
+	    ccp_thread_resume_params(&ccp_appserver_info(f->as)->version, thread, true, NULL));
 	ck_assert_int_eq(ccp_thread_answer_parse(f->reply, &answer, NULL), 0);
 	ck_assert_int_eq(answer.active, active);
 }

@@ -4,6 +4,7 @@ import assert from 'node:assert/strict';
 import { statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { after, before, describe, it } from 'node:test';
+import { isSince } from '../support/codex_env.mjs';
 import { compileOutput, LiveEnv, missing, withEnv } from '../support/live_env.mjs';
 
 describe('a task', { skip: missing, timeout: 120000 }, () => {
@@ -133,13 +134,25 @@ describe('a task', { skip: missing, timeout: 120000 }, () => {
     assert.equal(requests[0].users, 2);
   });
 
+  it('its thread keeps its policy though app-server starts anew, whatever the configuration says', () => withEnv({
+    home: { top: 'sandbox_mode = "danger-full-access"\napproval_policy = "never"' },
+  }, async (careless) => {
+    const before = await careless.client();
+    const first = await before.run('SAY careful', { sandbox: 'read-only', approval_policy: 'on-request' });
+    await before.close();
+    await careless.stopWorker();
+    const second = await (await careless.client()).run('RUN touch escaped.txt\nSAY still careful', { thread_id: first.threadId });
+    assert.deepEqual([second.effective.sandbox, second.effective.approvalPolicy], ['read-only', 'on-request']);
+    assert.throws(() => statSync(join(careless.project, 'escaped.txt')), { code: 'ENOENT' });
+  }));
+
   for (const [directive, expected] of [
     ['FAIL 429', { class: 'responseTooManyFailedAttempts', retryable: true }],
-    ['FAIL rate', { class: 'rateLimitExceeded', retryable: true }],
+    ['FAIL rate', { class: isSince(157) ? 'rateLimitExceeded' : 'other', retryable: true }],
     ['FAIL context', { class: 'contextWindowExceeded', retryable: false }],
-    ['FAIL 401', { class: 'httpConnectionFailed', retryable: false, code: 'CODEX_LOGIN_REQUIRED' }],
-    ['FAIL 403', { class: 'httpConnectionFailed', retryable: false }],
-    ['FAIL 503', { class: 'httpConnectionFailed', retryable: true }],
+    ['FAIL 401', { class: isSince(163) ? 'httpConnectionFailed' : 'other', retryable: false, code: 'CODEX_LOGIN_REQUIRED' }],
+    ['FAIL 403', { class: isSince(163) ? 'httpConnectionFailed' : 'other', retryable: false }],
+    ['FAIL 503', { class: isSince(163) ? 'httpConnectionFailed' : 'other', retryable: true }],
     ['CUT', { class: 'other', retryable: true }],
   ]) {
     it(`a failure says why: ${directive}`, async () => {

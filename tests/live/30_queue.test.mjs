@@ -207,6 +207,18 @@ describe('interrupting', { skip: missing, timeout: 120000 }, () => {
     assert.equal(same.events.length, ended.events.length);
   });
 
+  it('two clients at once: both are told, at once', async () => {
+    const operationId = await held.start('by-two');
+    await client.poll(operationId, (status) => status.turnId, 'a turn');
+    const other = await env.client();
+    const begin = performance.now();
+    const answers = await Promise.all([client, other, client].map((one) => one.ok('codex_interrupt_turn', { operation_id: operationId })));
+    assert.deepEqual(answers.map((answer) => answer.status), ['interrupted', 'interrupted', 'interrupted']);
+    // Codex before 0.169 never answers an interrupt of a turn that was interrupted.
+    assert.ok(performance.now() - begin < 5000);
+    await other.close();
+  });
+
   it('by thread and turn; the thread goes on after that', async () => {
     const operationId = await held.start('by-turn');
     const { threadId, turnId } = await client.poll(operationId, (status) => status.turnId, 'a turn');

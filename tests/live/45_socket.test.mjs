@@ -9,10 +9,11 @@ import { createInterface } from 'node:readline';
 import { describe, it } from 'node:test';
 import { promisify } from 'node:util';
 import { codexEnv, findCodex, makeCodexHome, makeTempDir, Model, removeDir, testsDir } from '../support/codex_env.mjs';
+import { socketIsMissing } from '../support/live_env.mjs';
 import { isAlive, killAndSee } from '../support/processes.mjs';
 
 const driver = join(resolve(process.env.CODEXCP_BUILD_DIR ?? join(testsDir, '..', 'build')), 'tests', 'support', 'app-server-driver');
-const missing = !findCodex() ? 'Codex is not installed (npm ci in tests/)' : existsSync(driver) ? false : `${driver} is not built`;
+const missing = socketIsMissing || (existsSync(driver) ? false : `${driver} is not built`);
 const linesOf = ({ stdout }) => stdout.trim().split('\n').map((line) => JSON.parse(line));
 
 describe('app-server on a socket', { skip: missing, timeout: 120000 }, () => {

@@ -5,12 +5,12 @@ import { spawnSync } from 'node:child_process';
 import { existsSync, mkdirSync, readdirSync, statSync, symlinkSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, it } from 'node:test';
-import { AppServer, findCodex } from '../support/codex_env.mjs';
+import { AppServer, findCodex, lacks } from '../support/codex_env.mjs';
 import { missing, program, socketIsMissing, withEnv } from '../support/live_env.mjs';
 import { isAlive, killAndSee, until } from '../support/processes.mjs';
 import { RawClient } from '../support/raw_client.mjs';
 
-const live = (name, options, body) => it(name, () => withEnv(options, body));
+const live = (name, { skip = false, ...options }, body) => it(name, { skip }, () => withEnv(options, body));
 
 describe('starting', { skip: missing, timeout: 120000 }, () => {
   live('reading starts nothing', {}, async (env) => {
@@ -26,7 +26,7 @@ describe('starting', { skip: missing, timeout: 120000 }, () => {
   live('twenty submits of four clients at a cold start: one app-server, four turns at once', {}, async (env) => {
     const other = env.makeProject('beta');
     const clients = await Promise.all([1, 2, 3, 4].map(() => env.client()));
-    const submits = Array.from({ length: 20 }, (_, i) => clients[i % 4].submit(`WAIT 60\nSAY cold-${i}.`, {
+    const submits = Array.from({ length: 20 }, (_, i) => clients[i % 4].submit(`WAIT 300\nSAY cold-${i}.`, {
       cwd: i % 2 ? env.project : other,
     }));
     const acks = await Promise.all(submits);
@@ -152,15 +152,19 @@ describe('the client and the worker', { skip: missing, timeout: 120000 }, () => 
       assert.equal((await client.run('SAY by the next worker')).finalReport.text, 'by the next worker');
       const [next] = env.workers();
       assert.notEqual(next.pid, worker.pid);
-      // It was asked again and again, and then ended.
-      assert.ok(!isAlive(appServer.pid));
-      assert.equal(env.appServers().length, 1);
+      // On a socket it was asked again and again, and then ended.
+      if (appServer.transport === 'unix') {
+        assert.ok(!isAlive(appServer.pid));
+        assert.equal(env.appServers().length, 1);
+      }
     } finally {
       if (isAlive(appServer.pid)) await killAndSee(appServer.pid);
     }
   });
 
-  live('a thread that another Codex has open is waited for, without an attempt', {}, async (env) => {
+  live('a thread that another Codex has open is waited for, without an attempt', {
+    skip: lacks(147, 'lock of a thread'),
+  }, async (env) => {
     const client = await env.client();
     const first = await client.run('SAY mine for now');
     await client.close();

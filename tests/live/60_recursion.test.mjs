@@ -2,6 +2,7 @@
 
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
+import { isSince, lacks } from '../support/codex_env.mjs';
 import { missing, program, withEnv } from '../support/live_env.mjs';
 
 const quote = (text) => JSON.stringify(text);
@@ -17,6 +18,9 @@ ${Object.entries(env.variables).filter(([name]) => name.startsWith('CODEX_')).ma
 `,
   }),
 });
+
+// Old versions do not say which thread calls; then nothing may be started at all.
+const TELLS = isSince(130);
 
 // Under `never` nobody is asked: what the annotations of a tool allow is called.
 const POLICY = { approval_policy: 'never', sandbox: 'read-only' };
@@ -44,17 +48,29 @@ describe('Codex calls us', { skip: missing, timeout: 120000 }, () => {
     assert.equal(refused.ok, false);
     assert.equal(refused.error.code, 'CODEX_RECURSION_REFUSED');
     assert.equal(refused.error.retryable, false);
-    assert.deepEqual(refused.error.details, { operationId: tried.operationId, threadId: tried.threadId });
+    if (TELLS) assert.deepEqual(refused.error.details, { operationId: tried.operationId, threadId: tried.threadId });
     const own = shown(await client.run(`CALL mcp__cp/codex_get_operation_status ${JSON.stringify({ operation_id: looked.operationId })}`, POLICY));
     assert.equal(own.status, 'completed');
     // Codex reads the annotations: what destroys needs somebody to allow it.
+    if (!TELLS) return;
     const stopped = await client.run(`CALL mcp__cp/codex_interrupt_turn ${JSON.stringify({ operation_id: looked.operationId })}`, POLICY);
-    assert.match(stopped.finalReport.text, /requires approval/);
+    assert.match(stopped.finalReport.text, /requires approval|rejected MCP tool call/);
     const { requests } = await env.model.requests({ contains: 'SAY from inside' });
     assert.ok(requests.every((request) => request.thread === tried.threadId));
   }));
 
-  it('with a depth of one, a task may start tasks that may not; below its own sandbox', () => withEnv(withServer(1), async (env) => {
+  const cannotTell = { skip: lacks(130, 'name of the thread that calls a tool') };
+
+  const onlyThen = TELLS ? () => {} : it;
+
+  onlyThen('with a depth of one, and nobody knows whose: nothing is started', () => withEnv(withServer(1), async (env) => {
+    const client = await env.client();
+    const refused = shown(await client.run(nested(env, { message: 'SAY I am the child' }), POLICY));
+    assert.equal(refused.error.code, 'CODEX_RECURSION_REFUSED');
+    assert.match(refused.error.message, /does not say from which/);
+  }));
+
+  it('with a depth of one, a task may start tasks that may not; below its own sandbox', cannotTell, () => withEnv(withServer(1), async (env) => {
     const client = await env.client();
     const parent = await client.run(nested(env, { message: 'SAY I am the child' }), POLICY);
     const ack = shown(parent);
@@ -69,7 +85,7 @@ describe('Codex calls us', { skip: missing, timeout: 120000 }, () => {
     assert.equal(above.error.details.argument, 'sandbox');
   }));
 
-  it('a grandchild is too deep', () => withEnv(withServer(1), async (env) => {
+  it('a grandchild is too deep', cannotTell, () => withEnv(withServer(1), async (env) => {
     const client = await env.client();
     const child = nested(env, { message: 'CALL mcp__cp/codex_submit_task {"operation_type":"start_chat","message":"SAY the grandchild"}', approval_policy: 'never' });
     const parent = await client.run(child, POLICY);

@@ -288,6 +288,36 @@ START_TEST(test_by_turn)
 }
 END_TEST
 
+/* What had no turn has given the thread no policy. */
+START_TEST(test_thread_policy)
+{
+	static const struct {
+		char *id, *turn, *sandbox;
+	} rows[] = {
+		{ "first", "1", "read-only" },
+		{ "second", "2", "workspace-write" },
+		{ "refused", NULL, "danger-full-access" },
+		{ "queued", NULL, NULL },
+	};
+	_cleanup_op_ struct ccp_op op = { 0 };
+	struct db_fixture f;
+
+	db_setup(&f);
+	for (size_t i = 0; i < CCP_ARRAY_SIZE(rows); i++) {
+		struct ccp_op row = db_op_row(rows[i].id);
+
+		row.thread_id = "t";
+		row.turn_id = rows[i].turn;
+		row.effective_sandbox = rows[i].sandbox;
+		db_insert(f.db, &row);
+	}
+	ck_assert_int_eq(ccp_op_get_thread_policy(f.db, "t", &op, &db_err), 1);
+	ck_assert_str_eq(op.id, "second");
+	ck_assert_int_eq(ccp_op_get_thread_policy(f.db, "u", &op, &db_err), 0);
+	db_done(&f);
+}
+END_TEST
+
 /* Prompts */
 
 static void add_prompt(struct ccp_db *db, const char *id, const char *hash, const char *message,
@@ -400,5 +430,5 @@ START_TEST(test_projects)
 END_TEST
 
 CCP_TEST_MAIN("op_store", test_round_trip, test_nulls, test_none, test_unique, test_update,
-	      test_compare_and_set, test_active_and_counts, test_by_turn, test_prompts,
-	      test_projects)
+	      test_compare_and_set, test_active_and_counts, test_by_turn, test_thread_policy,
+	      test_prompts, test_projects)

@@ -102,7 +102,8 @@ static void on_ready(void *data)
 
 	if (d->known)
 		call(d, "thread/resume",
-		     ccp_thread_resume_params(version, ccp_json_str(d->known, "threadId"), true),
+		     ccp_thread_resume_params(version, ccp_json_str(d->known, "threadId"), true,
+					      NULL),
 		     on_resumed);
 	else
 		call(d, "thread/start", ccp_thread_start_params(version, &start), on_thread);

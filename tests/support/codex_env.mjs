@@ -8,8 +8,8 @@
 //   ...
 //   await codex.stop(); await model.stop(); removeDir(dir);
 
-import { spawn } from 'node:child_process';
-import { accessSync, constants, existsSync, mkdirSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
+import { spawn, spawnSync } from 'node:child_process';
+import { accessSync, constants, existsSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
@@ -20,23 +20,34 @@ export const supportDir = dirname(fileURLToPath(import.meta.url));
 export const testsDir = dirname(supportDir);
 const modulesDir = join(testsDir, 'node_modules');
 
-export const CODEX_VERSION = '0.169.0';
 const DEFAULT_TIMEOUT_MS = 30000;
 
-// The native program of an installed @openai/codex; null when it is not installed. The launcher script beside it would
-// be one more process between us and Codex.
-export function findCodex(modules = modulesDir) {
-  if (process.env.CODEX_BIN) return process.env.CODEX_BIN;
-  const vendor = join(modules, '@openai', `codex-linux-${process.arch}`, 'vendor');
-  if (!existsSync(vendor)) return null;
-  for (const triple of readdirSync(vendor)) {
-    for (const place of ['bin', 'codex']) {
-      const path = join(vendor, triple, place, 'codex');
-      if (existsSync(path)) return path;
-    }
-  }
-  return null;
+// The native program in an installed package, of whatever version; null when there is none. The launcher script beside it
+// would be one more process between us and Codex.
+export function programIn(directory) {
+  const vendor = join(directory, 'vendor', `${process.arch === 'x64' ? 'x86_64' : 'aarch64'}-unknown-linux-musl`);
+  const places = ['bin', 'codex'].map((place) => join(vendor, place, 'codex'));
+  return places.find((path) => existsSync(path)) ?? null;
 }
+
+export const newestCodex = () => programIn(join(modulesDir, '@openai', `codex-linux-${process.arch}`));
+
+// The Codex under test: CODEX_BIN, or the newest of those that the tests install.
+export const findCodex = () => process.env.CODEX_BIN || newestCodex();
+
+function versionOf(codex) {
+  const { stdout } = codex ? spawnSync(codex, ['--version'], { encoding: 'utf8' }) : {};
+  return /\d+\.\d+\.\d+/.exec(stdout ?? '')?.[0] ?? null;
+}
+
+// "0.169.0"; null without a Codex.
+export const CODEX_VERSION = versionOf(findCodex());
+
+// Whether the Codex under test is 0.MINOR or newer.
+export const isSince = (minor) => Number(CODEX_VERSION?.split('.')[1]) >= minor;
+
+// Why a test that needs 0.MINOR cannot run, or false.
+export const lacks = (minor, what) => (isSince(minor) ? false : `Codex ${CODEX_VERSION} has no ${what}, which came with 0.${minor}`);
 
 // Node 22: the one that came with the packages, else the running one.
 export function findNode() {
@@ -61,7 +72,7 @@ export const removeDir = (path) => rmSync(path, { recursive: true, force: true, 
 export function makeCodexHome(dir, port, { top = '', tables = '', retries = 1, features = {} } = {}) {
   const home = join(dir, 'codex-home');
   // Nothing here may reach for the network.
-  const flags = { plugins: false, apps: false, remote_plugin: false, ...features };
+  const flags = { plugins: false, apps: false, remote_plugin: false, remote_models: false, ...features };
   mkdirSync(home, { recursive: true, mode: 0o700 });
   writeFileSync(join(home, 'config.toml'), `model = "mock-model"
 model_provider = "mock"
@@ -259,8 +270,9 @@ export class AppServer {
     return withTimeout(found, timeoutMs, seen).finally(() => this.watchers.delete(check));
   }
 
-  turnCompleted(turnId, timeoutMs = DEFAULT_TIMEOUT_MS) {
-    return this.waitFor((message) => message.method === 'turn/completed' && message.params.turn.id === turnId, timeoutMs);
+  // Of a turn from startTurn(). Old versions number the turns of each thread anew.
+  turnCompleted({ id, threadId }, timeoutMs = DEFAULT_TIMEOUT_MS) {
+    return this.waitFor(({ method, params }) => method === 'turn/completed' && params.threadId === threadId && params.turn.id === id, timeoutMs);
   }
 
   async startThread(params) {
@@ -269,14 +281,14 @@ export class AppServer {
 
   async startTurn(threadId, text, params = {}) {
     const input = [{ type: 'text', text }];
-    return (await this.request('turn/start', { threadId, input, ...params })).turn;
+    return { ...(await this.request('turn/start', { threadId, input, ...params })).turn, threadId };
   }
 
   // A turn to its end: { turn, completed, items }.
   async runTurn(threadId, text, params = {}, timeoutMs = DEFAULT_TIMEOUT_MS) {
     const turn = await this.startTurn(threadId, text, params);
-    const { params: end } = await this.turnCompleted(turn.id, timeoutMs);
-    const done = this.inbox.filter((m) => m.method === 'item/completed' && m.params.turnId === turn.id);
+    const { params: end } = await this.turnCompleted(turn, timeoutMs);
+    const done = this.inbox.filter((m) => m.method === 'item/completed' && m.params.threadId === threadId && m.params.turnId === turn.id);
     return { turn, completed: end.turn, items: done.map((m) => m.params.item) };
   }
 

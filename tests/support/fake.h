@@ -42,8 +42,8 @@
  *	uncertain			the next thread/resume calls a turn that runs interrupted and the
  *					thread idle, as Codex does in the moment in which a turn ends
  *	finish [STATUS]			end every running turn: completed (default), failed, interrupted
- *	fail JSON			end every running turn as failed, with this error
  *	say TEXT			a message of every running turn
+ *	fail JSON			end every running turn as failed, with this error
  *	await FILE			until FILE exists: the test says when
  *	delay MS | garbage TEXT | long BYTES | stderr TEXT
  *	garble METHOD			the next notification of METHOD arrives as garbage

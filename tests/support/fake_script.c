@@ -147,6 +147,12 @@ static void do_uncertain(struct fake *f, char *args)
 	f->uncertain = true;
 }
 
+static void do_say(struct fake *f, char *args)
+{
+	fake_say_in_turns(f, args);
+	fake_serve(f, NULL, NULL, 1);
+}
+
 static void do_fail(struct fake *f, char *args)
 {
 	f->failure = expand(f, args);
@@ -154,12 +160,6 @@ static void do_fail(struct fake *f, char *args)
 	fake_serve(f, NULL, NULL, 1);
 	json_decref(f->failure);
 	f->failure = NULL;
-}
-
-static void do_say(struct fake *f, char *args)
-{
-	fake_say_in_turns(f, args);
-	fake_serve(f, NULL, NULL, 1);
 }
 
 static void do_delay(struct fake *f, char *args)

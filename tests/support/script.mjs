@@ -159,13 +159,17 @@ function questionCall(rest) {
   return { name: 'request_user_input', arguments: { questions: [asked] } };
 }
 
-function anyCall(rest) {
+// A tool of an MCP server is called mcp__server__tool before 0.130, and mcp__server__/tool there.
+function anyCall(rest, tools) {
   const [target, json] = firstWord(rest);
   const slash = target.lastIndexOf('/');
   const name = target.slice(slash + 1);
   let args = {};
   try { args = JSON.parse(json || '{}'); } catch { args = { text: json }; }
-  return slash > 0 ? { namespace: target.slice(0, slash), name, arguments: args } : { name, arguments: args };
+  const namespace = target.slice(0, Math.max(slash, 0));
+  if (tools.includes(`${namespace}__${name}`)) return { name: `${namespace}__${name}`, arguments: args };
+  if (tools.includes(`${namespace}__/${name}`)) return { namespace: `${namespace}__`, name, arguments: args };
+  return namespace ? { namespace, name, arguments: args } : { name, arguments: args };
 }
 
 // The output item of a tool directive.
@@ -176,7 +180,7 @@ export function toolCall({ verb, rest }, tools) {
     ESCALATE: () => commandCall(rest, tools, true),
     WRITE: () => commandCall(`printf '%s\\n' ${quote(unescapeText(text))} > ${quote(path)}`, tools, false),
     PATCH: () => patchCall(path, text, tools),
-    CALL: () => anyCall(rest),
+    CALL: () => anyCall(rest, tools),
     ASK: () => questionCall(rest),
   }[verb]();
   if (call.type === 'custom_tool_call') return call;

@@ -49,10 +49,27 @@ END_TEST
 
 START_TEST(test_thread_resume)
 {
-	check_json(ccp_thread_resume_params(&newest, "t", true), "{\"threadId\":\"t\"}");
-	check_json(ccp_thread_resume_params(&newest, "t", false),
+	check_json(ccp_thread_resume_params(&newest, "t", true, NULL), "{\"threadId\":\"t\"}");
+	check_json(ccp_thread_resume_params(&newest, "t", false, NULL),
 		   "{\"excludeTurns\":true,\"threadId\":\"t\"}");
-	check_json(ccp_thread_resume_params(&old, "t", false), "{\"threadId\":\"t\"}");
+	check_json(ccp_thread_resume_params(&old, "t", false, NULL), "{\"threadId\":\"t\"}");
+}
+END_TEST
+
+START_TEST(test_thread_resume_policy)
+{
+	const struct ccp_codex_version last = { 0, 162, 0 }, first = { 0, 163, 0 };
+	const struct ccp_thread_policy policy = { CCP_SANDBOX_READ_ONLY, "on-request" },
+				       granular = { CCP_SANDBOX_READ_ONLY, "granular" },
+				       unset = { CCP_SANDBOX_UNSET, NULL };
+
+	check_json(ccp_thread_resume_params(&last, "t", true, &policy),
+		   "{\"approvalPolicy\":\"on-request\",\"sandbox\":\"read-only\","
+		   "\"threadId\":\"t\"}");
+	check_json(ccp_thread_resume_params(&last, "t", true, &granular),
+		   "{\"sandbox\":\"read-only\",\"threadId\":\"t\"}");
+	check_json(ccp_thread_resume_params(&last, "t", true, &unset), "{\"threadId\":\"t\"}");
+	check_json(ccp_thread_resume_params(&first, "t", true, &policy), "{\"threadId\":\"t\"}");
 }
 END_TEST
 
@@ -217,6 +234,32 @@ START_TEST(test_turn)
 }
 END_TEST
 
-CCP_TEST_MAIN("methods", test_sandbox, test_thread_start, test_thread_resume, test_thread_answer,
-	      test_thread_answer_other, test_turn_start, test_mode, test_turn_start_answer,
-	      test_small_params, test_turn)
+/* The outcome of a turn "u" that the history of a thread "u, last" calls `status`. */
+static const char *outcome(int minor, const char *status, const char *thread_status,
+			   const char *last, bool same_process)
+{
+	const struct ccp_codex_version version = { 0, minor, 0 };
+	json_auto_t *turns = json_pack("[{s:s}, {s:s}]", "id", "u", "id", last);
+	const struct ccp_thread_answer thread = { .status = thread_status, .turns = turns };
+	const struct ccp_turn turn = { .id = "u", .status = status };
+
+	return ccp_turn_outcome(&version, &turn, &thread, same_process);
+}
+
+START_TEST(test_turn_outcome)
+{
+	ck_assert_str_eq(outcome(146, "completed", "idle", "v", false), "completed");
+	ck_assert_str_eq(outcome(146, "failed", "idle", "v", false), "failed");
+	ck_assert_str_eq(outcome(98, "interrupted", NULL, "u", false), "interrupted");
+	ck_assert_ptr_null(outcome(98, "completed", NULL, "u", true));
+	ck_assert_ptr_null(outcome(145, "completed", "idle", "u", false));
+	ck_assert_ptr_null(outcome(145, "completed", "idle", "v", true));
+	ck_assert_str_eq(outcome(145, "completed", "idle", "u", true), "completed");
+	ck_assert_str_eq(outcome(145, "completed", "systemError", "u", true), "failed");
+}
+END_TEST
+
+CCP_TEST_MAIN("methods", test_sandbox, test_thread_start, test_thread_resume,
+	      test_thread_resume_policy, test_thread_answer, test_thread_answer_other,
+	      test_turn_start, test_mode, test_turn_start_answer, test_small_params, test_turn,
+	      test_turn_outcome)

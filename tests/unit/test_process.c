@@ -50,6 +50,25 @@ START_TEST(test_self)
 }
 END_TEST
 
+START_TEST(test_ancestors)
+{
+	struct ccp_process_id self, parent, child, another;
+	pid_t pid = start_sleeper();
+
+	ck_assert_int_eq(ccp_process_self(&self, NULL), 0);
+	ck_assert_int_eq(ccp_process_identify(getppid(), &parent, NULL), 0);
+	ck_assert_int_eq(ccp_process_identify(pid, &child, NULL), 0);
+	another = parent;
+	another.start_time--;
+	ck_assert(ccp_process_is_ancestor(&parent));
+	ck_assert(!ccp_process_is_ancestor(&another));
+	ck_assert(!ccp_process_is_ancestor(&self));
+	ck_assert(!ccp_process_is_ancestor(&child));
+	kill(pid, SIGKILL);
+	ck_assert_int_eq(waitpid(pid, NULL, 0), pid);
+}
+END_TEST
+
 START_TEST(test_life_and_death)
 {
 	pid_t pid = start_sleeper();
@@ -230,6 +249,6 @@ START_TEST(test_executable)
 }
 END_TEST
 
-CCP_TEST_MAIN("process", test_self, test_life_and_death, test_hostile_name, test_other_identity,
-	      test_lock, test_lock_failure, test_fix_standard_fds, test_close_extra_fds,
-	      test_take_stdout, test_executable)
+CCP_TEST_MAIN("process", test_self, test_ancestors, test_life_and_death, test_hostile_name,
+	      test_other_identity, test_lock, test_lock_failure, test_fix_standard_fds,
+	      test_close_extra_fds, test_take_stdout, test_executable)
