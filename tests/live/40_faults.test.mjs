@@ -4,13 +4,11 @@ import assert from 'node:assert/strict';
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, it } from 'node:test';
-import { isSince } from '../support/codex_env.mjs';
+import { CUT, isSince } from '../support/codex_env.mjs';
 import { missing, socketIsMissing, withEnv } from '../support/live_env.mjs';
 import { isAlive, killAndSee, until } from '../support/processes.mjs';
 
 const TERMINAL = ['completed', 'failed', 'interrupted', 'unknown_after_app_server_exit'];
-// How an operation ends whose turn was cut with its app-server: before 0.115 the history does not tell.
-const CUT = isSince(115) ? ['interrupted', 'app_server_exit'] : ['unknown_after_app_server_exit', 'no_evidence'];
 // Before 0.146 it does not tell either how one ended that was over just then.
 const UNTOLD = isSince(146) ? [CUT[0]] : [CUT[0], 'unknown_after_app_server_exit'];
 const STDIO = { CODEX_MCP_APP_SERVER_TRANSPORT: 'stdio' };
