@@ -74,6 +74,12 @@ enum ccp_op_effect {
 #undef X
 };
 
+/* Those that are a part of the row, and done with the commit. */
+#define CCP_OP_ROW_EFFECTS                                                                         \
+	(CCP_EFFECT_WAIT_BACKOFF | CCP_EFFECT_WAIT_SHORT | CCP_EFFECT_FREE_ATTEMPT |               \
+	 CCP_EFFECT_CLEAN_STEP | CCP_EFFECT_FORGET_THREAD | CCP_EFFECT_CONTINUE |                  \
+	 CCP_EFFECT_COUNT_CONTINUATION | CCP_EFFECT_WAIT_QUOTA)
+
 #define CCP_OP_MAX_ATTEMPTS    3
 #define CCP_OP_MAX_OVERLOADS   10
 #define CCP_OP_MAX_CRASHES     3

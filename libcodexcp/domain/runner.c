@@ -4,6 +4,7 @@
 #include <string.h>
 #include <utlist.h>
 
+#include "base/crash_point.h"
 #include "base/json.h"
 #include "base/log.h"
 #include "base/str.h"
@@ -94,6 +95,7 @@ static int write_tracks(struct ccp_db *db, void *data, struct codexcp_error *err
 		if (r < 0)
 			return r;
 	}
+	CCP_CRASH_POINT("progress", "commit", "before");
 	return 0;
 }
 
@@ -102,6 +104,7 @@ static void tracks_written(const struct codexcp_error *err, void *data)
 	struct ccp_runner *runner = data;
 	struct ccp_live *live;
 
+	CCP_CRASH_POINT("progress", "commit", "after");
 	if (err) {
 		if (err->code != CODEXCP_E_CANCELLED)
 			ccp_runner_trouble("progress was not written", NULL, err);
@@ -170,32 +173,6 @@ void ccp_runner_start_app_server(struct ccp_runner *runner)
 		reach_app_server(runner);
 }
 
-static void carry_out(struct ccp_live *live, unsigned effects)
-{
-	if (effects & CCP_EFFECT_START_APP_SERVER) {
-		ccp_runner_start_app_server(live->runner);
-		/* It came up while the claim waited for the database: nobody tells us again. */
-		if (ccp_appserver_state(live->runner->as) == CCP_APPSERVER_READY)
-			ccp_runner_apply(live->runner, live->op.id, CCP_OP_APP_SERVER_READY, NULL,
-					 NULL);
-	}
-	if (effects & CCP_EFFECT_SEND_THREAD)
-		ccp_send_thread(live);
-	if (effects & CCP_EFFECT_SEND_TURN)
-		ccp_send_turn(live);
-	if (effects & CCP_EFFECT_SEND_INTERRUPT)
-		ccp_send_interrupt(live, NULL, NULL);
-	if (effects & CCP_EFFECT_LET_GO)
-		ccp_quota_over(live->runner);
-	if (effects & CCP_EFFECT_LOOK_UP) {
-		ccp_runner_start_app_server(live->runner);
-		if (effects & CCP_EFFECT_WAIT_SHORT)
-			ccp_look_up_later(live, 0);
-		else
-			ccp_look_up(live);
-	}
-}
-
 static int apply_tx(struct ccp_db *db, void *data, struct codexcp_error *err)
 {
 	struct apply_job *job = data;
@@ -215,6 +192,7 @@ static int apply_tx(struct ccp_db *db, void *data, struct codexcp_error *err)
 	if (r == 0)
 		r = ccp_op_apply(db, ccp_loop_clock(job->runner->options.loop), job->op_id,
 				 job->event, &job->change, &job->outcome, err);
+	CCP_CRASH_POINT("commit", ccp_op_event_name(job->event), "before");
 	return r;
 }
 
@@ -312,15 +290,12 @@ static void take_outcome(struct apply_job *job)
 	if (job->outcome.to != CCP_STEP_IS_LOOKING_UP)
 		live->looks = 0;
 	live->watch.stalled = live->op.stalled_at != 0;
-	if (runs) {
-		if (job->outcome.changed)
-			carry_out(live, job->outcome.effects);
+	if (job->outcome.changed)
+		ccp_carry_out(live, job->outcome.effects);
+	if (runs)
 		ccp_turn_known(live);
-		return;
-	}
-	if (job->outcome.effects & CCP_EFFECT_READ_LIMITS)
-		ccp_quota_read(live);
-	end_live(live);
+	else
+		end_live(live);
 }
 
 static void apply_done(const struct codexcp_error *err, void *data)
@@ -328,6 +303,7 @@ static void apply_done(const struct codexcp_error *err, void *data)
 	struct apply_job *job = data;
 	struct ccp_runner *runner = job->runner;
 
+	CCP_CRASH_POINT("commit", ccp_op_event_name(job->event), "after");
 	if (job->event == CCP_OP_CLAIM)
 		runner->claiming = false;
 	if (!err) {

@@ -1,8 +1,9 @@
 /*
- * What the files of the runner share: runner.c (life, rows), runner_events.c (what app-server
- * says), runner_send.c (requests to Codex and their answers), runner_lookup.c (what happened to a
- * lost turn), runner_watch.c (turns without news), runner_terminals.c (what an interrupted turn
- * leaves running), runner_quota.c (the account's limit), runner_schedule.c (who is next).
+ * What the files of the runner share: runner.c (life, rows), runner_effects.c (what a decision asks
+ * for), runner_events.c (what app-server says), runner_send.c (requests to Codex and their
+ * answers), runner_lookup.c (what happened to a lost turn), runner_watch.c (turns without news),
+ * runner_terminals.c (what an interrupted turn leaves running), runner_quota.c (the account's
+ * limit), runner_schedule.c (who is next).
  */
 #pragma once
 
@@ -113,6 +114,9 @@ bool ccp_runner_has_left(struct ccp_runner *runner);
 
 /* Write what the tracks have collected, a little later. */
 void ccp_runner_flush_soon(struct ccp_runner *runner);
+
+/* runner_effects.c: what a decision asks for, once it is on disk */
+void ccp_carry_out(struct ccp_live *live, unsigned effects);
 
 /* runner_events.c */
 extern const struct ccp_appserver_events ccp_runner_app_events;
