@@ -95,7 +95,10 @@ static int set_up(struct ccp_db *db, enum ccp_db_mode mode, struct codexcp_error
 		/* SQLite opens a file that cannot be written for reading, without a word. */
 		if (sqlite3_db_readonly(db->handle, "main") == 1)
 			return ccp_db_fail(db, SQLITE_READONLY, "open", err);
-		r = ccp_db_number(db, "PRAGMA user_version", &version, err);
+		/* What is not ours stays as it is. */
+		r = ccp_db_check_owner(db, mode, err);
+		if (r == 0)
+			r = ccp_db_number(db, "PRAGMA user_version", &version, err);
 		/* Only takes effect before the first table, and writes whenever it is said. */
 		if (r == 0 && version == 0)
 			r = ccp_db_exec(db, "PRAGMA auto_vacuum = INCREMENTAL", err);
