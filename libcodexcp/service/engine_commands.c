@@ -6,6 +6,7 @@
 #include <string.h>
 #include <utlist.h>
 
+#include "base/crash_point.h"
 #include "base/json.h"
 #include "base/log.h"
 #include "base/str.h"
@@ -95,13 +96,20 @@ static const struct {
 	{ "interrupt", run_interrupt },
 };
 
+const char *ccp_command_kind(size_t i)
+{
+	return i < CCP_ARRAY_SIZE(kinds) ? kinds[i].kind : NULL;
+}
+
 static void carry_out(struct ccp_command_job *job)
 {
 	_cleanup_error_ struct codexcp_error unknown = { 0 };
 
 	for (size_t i = 0; i < CCP_ARRAY_SIZE(kinds); i++)
 		if (ccp_streq(kinds[i].kind, job->command.kind)) {
+			CCP_CRASH_POINT("command", kinds[i].kind, "before");
 			kinds[i].run(job);
+			CCP_CRASH_POINT("command", kinds[i].kind, "after");
 			return;
 		}
 	ccp_fail(&unknown, CODEXCP_E_INVALID_ARGUMENT, "this worker knows no command %s",
