@@ -82,7 +82,9 @@ test('wrong use and wrong configuration exit 2', async () => {
   for (const args of [['stop', '--timeout', 'soon'], ['status', '--timeout', '1'], ['stpo'], ['stop', 'it']]) {
     assert.equal((await worker(...args)).code, 2, args.join(' '));
   }
-  assert.equal((await worker('stop', '--timeout', '-1')).code, 2);
+  for (const seconds of ['-1', '0', '1s', '']) {
+    assert.equal((await worker('stop', '--timeout', seconds)).code, 2, `--timeout ${seconds}`);
+  }
   const env = { ...variables(), CODEX_MCP_EXECUTION_MODE: 'sometimes' };
   for (const command of ['status', 'stop', 'restart']) {
     const { code, json } = await run(server, ['worker', command], { env });
