@@ -6,6 +6,7 @@
 
 #include "base/json.h"
 #include "base/str.h"
+#include "store/db_internal.h"
 #include "store/schema.h"
 #include "store/worker_store.h"
 
@@ -744,10 +745,34 @@ START_TEST(test_read_only)
 }
 END_TEST
 
+/* What passes by itself, or when somebody mends it, is never told as a mistake of ours: that would
+ * be the end of what has to be recorded. */
+START_TEST(test_errors)
+{
+	static const struct {
+		int sqlite, code;
+	} rows[] = {
+		{ SQLITE_BUSY_SNAPSHOT, CODEXCP_E_STATE_BUSY },
+		{ SQLITE_PROTOCOL, CODEXCP_E_STATE_BUSY },
+		{ SQLITE_SCHEMA, CODEXCP_E_STATE_BUSY },
+		{ SQLITE_NOLFS, CODEXCP_E_STATE_UNAVAILABLE },
+		{ SQLITE_IOERR_FSYNC, CODEXCP_E_STATE_UNAVAILABLE },
+		{ SQLITE_CONSTRAINT, CODEXCP_E_INTERNAL },
+		{ SQLITE_MISUSE, CODEXCP_E_INTERNAL },
+	};
+	struct db_fixture f;
+
+	db_setup(&f);
+	for (size_t i = 0; i < CCP_ARRAY_SIZE(rows); i++)
+		ck_assert_int_eq(ccp_db_fail(f.db, rows[i].sqlite, "test", &db_err), rows[i].code);
+	db_done(&f);
+}
+END_TEST
+
 CCP_TEST_MAIN("db", test_statements_prepare, test_statements_use_indexes, test_settings,
 	      test_foreign_keys, test_modes, test_missing_directory, test_empty_file,
-	      test_not_a_database, test_foreign_database, test_cut_off, test_newer_schema,
-	      test_racing_creators, test_busy, test_data_version, test_rollback,
-	      test_nested_statements, test_bind_failure, test_newest_schema,
-	      test_every_schema_can_be_read, test_every_schema_migrates, test_older_schema,
-	      test_read_only)
+	      test_not_a_database, test_foreign_database, test_newer_schema, test_racing_creators,
+	      test_busy, test_data_version, test_rollback, test_nested_statements,
+	      test_bind_failure, test_newest_schema, test_every_schema_can_be_read,
+	      test_every_schema_migrates, test_older_schema, test_read_only, test_errors,
+	      test_cut_off)

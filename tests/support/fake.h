@@ -122,6 +122,7 @@ void fake_answer_send(struct fake *f, const json_t *message);
 unsigned fake_asker(const struct fake *f);
 void fake_set_asker(struct fake *f, unsigned asker);
 void fake_subscribe(struct fake *f, const char *thread);
+void fake_unsubscribe(struct fake *f, const char *thread);
 /* False when it is initialised already. */
 bool fake_initialize(struct fake *f);
 bool fake_initialized(const struct fake *f);

@@ -98,7 +98,10 @@ static void do_reply(struct fake *f, char *args)
 {
 	json_auto_t *message = json_pack("{s:O, s:o}", "id", json_object_get(f->vars, "id"),
 					 "result", expand(f, args));
+	const char *thread = ccp_json_str(json_object_get(f->message, "params"), "threadId");
 
+	if (thread && ccp_streq(ccp_json_str(f->message, "method"), "thread/resume"))
+		fake_subscribe(f, thread);
 	fake_answer_send(f, message);
 }
 

@@ -583,6 +583,12 @@ void fake_say_in_turns(struct fake *f, const char *text)
 	}
 }
 
+static json_t *thread_unsubscribe(struct fake *f, const json_t *params, struct fake_error *error)
+{
+	fake_unsubscribe(f, ccp_json_str(params, "threadId"));
+	return json_pack("{s:s}", "status", "unsubscribed");
+}
+
 /* ---- methods ---- */
 
 static json_t *initialize(struct fake *f, const json_t *params, struct fake_error *error)
@@ -620,7 +626,7 @@ static const struct {
 	{ "thread/backgroundTerminals/clean", terminals_clean, NULL },
 	{ "account/rateLimits/read", read_limits, NULL },
 	{ "thread/name/set", NULL, "{}" },
-	{ "thread/unsubscribe", NULL, "{\"status\":\"unsubscribed\"}" },
+	{ "thread/unsubscribe", thread_unsubscribe, NULL },
 	{ "account/read", NULL, "{\"account\":null,\"requiresOpenaiAuth\":false}" },
 	{ "model/list", NULL, "{\"data\":[],\"nextCursor\":null}" },
 };
