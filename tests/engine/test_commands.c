@@ -193,6 +193,10 @@ static const struct result_case result_cases[] = {
 	{ "{\"command_id\": \"c\", \"max_result_chars\": 0}", "max_result_chars_zero" },
 	{ "{\"command_id\": \"c\", \"max_result_chars\": 5}",
 	  "stored_result_exceeds_max_result_chars" },
+	/* 23 characters in 26 bytes. */
+	{ "{\"command_id\": \"wide\", \"max_result_chars\": 23}", NULL },
+	{ "{\"command_id\": \"wide\", \"max_result_chars\": 22}",
+	  "stored_result_exceeds_max_result_chars" },
 	{ "{\"command_id\": \"odd\"}", "invalid_result_json" },
 };
 
@@ -206,9 +210,11 @@ START_TEST(test_results)
 	json_decref(env_call_fails(cp, "codex_get_worker_command_status",
 				   json_pack("{s:s}", "command_id", "none"), "INVALID_ARGUMENT"));
 	free(env_submit(&e, cp, NULL));
-	sql(&e, "INSERT INTO commands(id, kind, status, result, created_at, updated_at, "
-		"completed_at) VALUES('c', 'future', 'completed', '{\"answer\":42}', 1, 2, 9), "
-		"('odd', 'future', 'completed', '{', 1, 2, 9)");
+	sql(&e,
+	    "INSERT INTO commands(id, kind, status, result, created_at, updated_at, "
+	    "completed_at) VALUES('c', 'future', 'completed', '{\"answer\":42}', 1, 2, 9), "
+	    "('wide', 'future', 'completed', '{\"answer\":42,\"x\":\"\u00e9\u00e9\u00e9\"}', 1, 2, 9), "
+	    "('odd', 'future', 'completed', '{', 1, 2, 9)");
 	for (size_t i = 0; i < CCP_ARRAY_SIZE(result_cases); i++) {
 		const struct result_case *c = &result_cases[i];
 		json_auto_t *answer = env_call(cp, "codex_get_worker_command_status",
