@@ -67,6 +67,7 @@
 
 struct fake {
 	json_t *threads; /* loaded ones: id -> {thread, settings, endsAt}; turns hold all items */
+	json_t *running; /* of them those with a turn that runs */
 	json_t *later;   /* notifications that follow the answer being made */
 	const char *state;
 	int overloads;
