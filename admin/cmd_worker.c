@@ -2,6 +2,7 @@
  * worker enable, disable, status: the worker as a user unit of systemd, for those whose clients are
  * ended together with everything that they have started.
  */
+#include <fcntl.h>
 #include <string.h>
 
 #include <codexcp/worker.h>
@@ -9,6 +10,7 @@
 #include "admin/capture.h"
 #include "admin/steps.h"
 #include "admin/unit.h"
+#include "base/file.h"
 #include "base/json.h"
 #include "base/str.h"
 
@@ -63,13 +65,21 @@ static int run(const struct service *service, const char *const *words, struct c
 
 /* Steps */
 
-/* The log stands in the state directory, which systemd does not make. */
+/* The log stands in the state directory, which systemd does not make; the log itself it would make
+ * with the umask's mode, which is that of Codex's commands and left alone. */
 static int prepare_state(void *data, struct ccp_strbuf *detail, struct codexcp_error *err)
 {
 	struct service *service = data;
+	const json_t *config = service->setup.config;
+	_cleanup_close_ int fd = -1;
+	int r = codexcp_state_prepare(service->setup.cp, err);
 
-	ccp_strbuf_append(detail, ccp_json_str(service->setup.config, "stateDirectory"));
-	return codexcp_state_prepare(service->setup.cp, err);
+	ccp_strbuf_append(detail, ccp_json_str(config, "stateDirectory"));
+	if (r < 0)
+		return r;
+	fd = ccp_file_open(ccp_json_str(config, "workerLog"), O_WRONLY | O_CREAT | O_APPEND, 0600,
+			   err);
+	return CCP_MIN(fd, 0);
 }
 
 static int write_unit(void *data, struct ccp_strbuf *detail, struct codexcp_error *err)

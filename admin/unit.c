@@ -74,18 +74,47 @@ static int find_server(const struct admin_setup *setup, char **ret_server,
 
 /* What */
 
-/* A word in quotes. `dollar`: where variables would be replaced. */
-static void append_quoted(struct ccp_strbuf *sb, const char *text, bool dollar)
+/* What would begin another line, or go on in the next. */
+static int check_text(const char *name, const char *text, struct codexcp_error *err)
+{
+	const char *what = NULL;
+	size_t len = text ? strlen(text) : 0;
+
+	for (size_t i = 0; i < len; i++)
+		if ((unsigned char)text[i] < ' ' || text[i] == '\x7f')
+			what = "has a control character in it";
+	if (len && text[len - 1] == '\\')
+		what = "ends with a backslash";
+	return what ? ccp_fail(err, CODEXCP_E_CONFIG_INVALID,
+			       "%s %s, and so cannot stand in a unit of systemd", name, what)
+		    : 0;
+}
+
+static int check_texts(const struct admin_setup *setup, const char *server,
+		       struct codexcp_error *err)
+{
+	const char *name;
+	json_t *value;
+	int r = check_text("PATH", variable(setup->environment, "PATH"), err);
+
+	json_object_foreach (ccp_json_obj(setup->config, "environment"), name, value)
+		if (r == 0)
+			r = check_text(name, json_string_value(value), err);
+	if (r == 0)
+		r = check_text("the path of the server", server, err);
+	return r < 0 ? r
+		     : check_text("the path of the worker's log",
+				  ccp_json_str(setup->config, "workerLog"), err);
+}
+
+/* A word in quotes. As the program and in Environment=, where it stands here, `$` is only that. */
+static void append_quoted(struct ccp_strbuf *sb, const char *text)
 {
 	ccp_strbuf_append_char(sb, '"');
 	for (; *text; text++) {
-		if (*text == '\n') {
-			ccp_strbuf_append(sb, "\\n");
-			continue;
-		}
 		if (*text == '"' || *text == '\\')
 			ccp_strbuf_append_char(sb, '\\');
-		if (*text == '%' || (dollar && *text == '$'))
+		if (*text == '%')
 			ccp_strbuf_append_char(sb, *text);
 		ccp_strbuf_append_char(sb, *text);
 	}
@@ -99,7 +128,7 @@ static void append_variable(struct ccp_strbuf *sb, const char *name, const char 
 	if (!text)
 		return;
 	ccp_strbuf_append(sb, "Environment=");
-	append_quoted(sb, text, false);
+	append_quoted(sb, text);
 	ccp_strbuf_append_char(sb, '\n');
 }
 
@@ -132,7 +161,7 @@ static char *make_text(const struct admin_setup *setup, const char *server)
 	ccp_strbuf_append(&sb, MARK " It replaces this file.\n"
 				    "[Unit]\nDescription=The worker that runs tasks of Codex\n\n"
 				    "[Service]\nType=exec\nExecStart=");
-	append_quoted(&sb, server, true);
+	append_quoted(&sb, server);
 	ccp_strbuf_append(&sb, " worker --stay\n");
 	append_environment(&sb, setup);
 	ccp_strbuf_append(&sb, "# One that fails, or makes room for a newer version, is started "
@@ -142,7 +171,7 @@ static char *make_text(const struct admin_setup *setup, const char *server)
 			       "KillMode=process\n");
 	ccp_strbuf_appendf(&sb, "TimeoutStopSec=%" PRId64 "\n",
 			   (int64_t)json_integer_value(drain) + STOP_SECONDS);
-	ccp_strbuf_append(&sb, "UMask=0077\nStandardOutput=null\nStandardError=append:");
+	ccp_strbuf_append(&sb, "StandardOutput=null\nStandardError=append:");
 	append_path(&sb, ccp_json_str(setup->config, "workerLog"));
 	ccp_strbuf_append(&sb, "\n[Install]\nWantedBy=default.target\n");
 	return ccp_strbuf_take(&sb);
@@ -160,6 +189,8 @@ int unit_compose(struct unit *unit, const struct admin_setup *setup, struct code
 	_cleanup_free_ char *server = NULL;
 	int r = find_server(setup, &server, err);
 
+	if (r == 0)
+		r = check_texts(setup, server, err);
 	if (r < 0)
 		return r;
 	unit->text = make_text(setup, server);

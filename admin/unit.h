@@ -16,7 +16,8 @@ struct unit {
 
 /* Where it stands, and what stands there. CODEXCP_E_CONFIG_INVALID: there is no place for it. */
 int unit_init(struct unit *unit, const struct admin_setup *setup, struct codexcp_error *err);
-/* What belongs there. CODEXCP_E_CONFIG_INVALID when there is no server. */
+/* What belongs there. CODEXCP_E_CONFIG_INVALID when there is no server, or something has a line
+ * break or the like in it. */
 int unit_compose(struct unit *unit, const struct admin_setup *setup, struct codexcp_error *err);
 /* 1 written, 0 it was right already. A file that somebody else has written is left alone:
  * CODEXCP_E_INVALID_ARGUMENT. */

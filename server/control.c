@@ -100,11 +100,16 @@ static int fail(json_t *report, const struct control_options *options,
 
 /* Doing */
 
+/* 0: not said. */
 static int timeout_ms(const struct control_options *options, struct codexcp_error *err)
 {
-	if (options->timeout_seconds < 0 || options->timeout_seconds > INT_MAX / 1000)
-		return ccp_fail_argument(err, "--timeout", "seconds, 1 or more", NULL);
-	return (int)options->timeout_seconds * 1000;
+	const char *text = options->timeout_seconds;
+	int64_t seconds = 0;
+
+	if (text && (!ccp_parse_i64(text, &seconds) || seconds < 1 || seconds > INT_MAX / 1000))
+		return ccp_fail_argument(err, "--timeout", "seconds, an integer of 1 or more",
+					 NULL);
+	return (int)seconds * 1000;
 }
 
 /* Adds what is now. */

@@ -7,7 +7,7 @@
 #include "base/macro.h"
 
 struct control_options {
-	int64_t timeout_seconds; /* 0: not said */
+	const char *timeout_seconds; /* NULL: not said */
 	bool text;
 };
 

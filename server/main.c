@@ -31,7 +31,7 @@ static const struct ccp_opt worker_opts[] = {
 };
 
 static const struct ccp_opt control_opts[] = {
-	{ "timeout", 0, "S", CCP_OPT_INT, offsetof(struct control_options, timeout_seconds),
+	{ "timeout", 0, "S", CCP_OPT_STRING, offsetof(struct control_options, timeout_seconds),
 	  "how long it may take; default: as long as running work is given, and a bit" },
 	{ "text", 0, NULL, CCP_OPT_FLAG, offsetof(struct control_options, text),
 	  "for people instead of JSON" },

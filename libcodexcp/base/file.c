@@ -122,16 +122,26 @@ int ccp_file_temp(char *template, struct codexcp_error *err)
 	return fd < 0 ? ccp_fail_errno(err, errno, "cannot create %s", template) : fd;
 }
 
+/* A name that may not last is taken back. */
+static int keep_name(const char *path, struct codexcp_error *err)
+{
+	int r = sync_parent(path, err);
+
+	if (r < 0)
+		unlink(path);
+	return r;
+}
+
 int ccp_file_publish(int fd, const char *temp, const char *path, struct codexcp_error *err)
 {
 	if (fsync(fd) < 0)
 		return ccp_fail_errno(err, errno, "cannot sync %s", temp);
 	if (renameat2(AT_FDCWD, temp, AT_FDCWD, path, RENAME_NOREPLACE) == 0)
-		return sync_parent(path, err);
+		return keep_name(path, err);
 	/* Not every file system knows this kind of renaming; all local ones have links. */
 	if (errno == EINVAL && link(temp, path) == 0) {
 		unlink(temp);
-		return sync_parent(path, err);
+		return keep_name(path, err);
 	}
 	if (errno == EEXIST)
 		return ccp_fail(err, CODEXCP_E_INVALID_ARGUMENT, "%s exists", path);

@@ -18,7 +18,7 @@ int ccp_file_replace(const char *path, const char *data, size_t len, mode_t mode
 /* A new file from a template of mkstemp(), mode 0600; the descriptor. */
 int ccp_file_temp(char *template, struct codexcp_error *err);
 /* Give a finished file its name, and only if nobody has it: synced, renamed, the directory synced.
- * CODEXCP_E_INVALID_ARGUMENT when the name is taken. */
+ * CODEXCP_E_INVALID_ARGUMENT when the name is taken. After a failure it does not have the name. */
 int ccp_file_publish(int fd, const char *temp, const char *path, struct codexcp_error *err);
 /* In bytes; -1 when it cannot be looked at. */
 int64_t ccp_file_size(const char *path);

@@ -41,6 +41,7 @@
 	  "no trace of the turn, but the machine was started again since")                         \
 	X(STALLED, "stalled", "its turn tells nothing, and nothing that it waits for runs")        \
 	X(GOES_ON, "goes_on", "there is news of a turn that was stalled")                          \
+	X(NO_EVIDENCE, "no_evidence", "looked up in vain: nothing tells what became of it")        \
 	X(INTERRUPT, "interrupt", "somebody wants it to stop")
 
 enum ccp_op_event {

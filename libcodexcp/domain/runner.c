@@ -74,6 +74,7 @@ static struct ccp_live *add_live(struct ccp_runner *runner, struct ccp_op *op)
 		return NULL;
 	}
 	live->runner = runner;
+	live->walk = runner->walks;
 	live->op = *op;
 	*op = (struct ccp_op){ 0 };
 	DL_APPEND(runner->live, live);
@@ -165,6 +166,8 @@ static void reach_app_server(struct ccp_runner *runner)
 
 void ccp_runner_start_app_server(struct ccp_runner *runner)
 {
+	if (runner->has_left)
+		return;
 	ccp_timer_stop(runner->idle_timer);
 	if (!ccp_timer_active(runner->start_timer))
 		reach_app_server(runner);
@@ -227,6 +230,8 @@ bool ccp_runner_has_left(struct ccp_runner *runner)
 /* Nothing runs any more, or what runs has had its time. */
 static void leave_now(struct ccp_runner *runner)
 {
+	if (runner->stopping)
+		return;
 	ccp_timer_stop(runner->leave_timer);
 	ccp_timer_stop(runner->start_timer);
 	if (outlives_us(runner))
@@ -284,6 +289,7 @@ static void take_outcome(struct apply_job *job)
 		return;
 	if (job->outcome.to != CCP_STEP_IS_LOOKING_UP)
 		live->looks = 0;
+	live->watch.stalled = live->op.stalled_at != 0;
 	if (job->outcome.changed)
 		ccp_carry_out(live, job->outcome.effects);
 	if (runs)

@@ -125,7 +125,8 @@ static bool has_turn_on(const struct ccp_op *op, const char *instance)
 {
 	return op->active && op->instance && ccp_streq(op->instance, instance) &&
 	       !ccp_streq(op->phase, "queued") && !ccp_streq(op->phase, "claimed") &&
-	       !ccp_streq(op->phase, "thread_start_sent");
+	       !ccp_streq(op->phase, "thread_start_sent") &&
+	       !ccp_streq(op->phase, "waiting_for_quota");
 }
 
 bool ccp_instance_has_turns(const struct ccp_runner *runner)

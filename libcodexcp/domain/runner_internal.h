@@ -38,6 +38,7 @@ struct ccp_live {
 	struct ccp_sweep *sweep; /* of what the interrupted turn leaves running, or NULL */
 	bool request_shown;      /* the thread's history shows what was asked for */
 	bool answered;           /* the model has said something */
+	unsigned walk;           /* the last one over all that came by */
 	struct ccp_live *next, *prev;
 };
 
@@ -82,6 +83,7 @@ struct ccp_runner {
 	unsigned connection;      /* counts the connections to app-servers */
 	void (*left)(void *data); /* nothing is claimed any more; called when all is let go of */
 	bool has_left;
+	unsigned walks; /* over all live operations, counted */
 	char boot[CCP_BOOT_ID_SIZE];
 };
 

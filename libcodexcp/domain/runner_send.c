@@ -88,13 +88,16 @@ static void request_failed(struct ccp_send *send, const struct codexcp_error *er
 /* Nothing was sent: the operation fails or goes back, as the machine says. */
 static void not_sent(struct ccp_live *live, const struct codexcp_error *err)
 {
-	bool gone = err->code == CODEXCP_E_APP_SERVER_UNAVAILABLE;
-	const struct ccp_op_change change = {
-		.epoch = live->op.epoch, .attempt = live->op.attempt, .orderly = gone, .error = err
+	/* Nothing died with it. */
+	struct ccp_op_change change = {
+		.epoch = live->op.epoch, .attempt = live->op.attempt, .orderly = true, .error = err
 	};
-	enum ccp_op_event event = gone                               ? CCP_OP_CONNECTION_LOST
-				  : err->code == CODEXCP_E_NO_MEMORY ? CCP_OP_TRANSIENT
-								     : CCP_OP_REFUSED;
+	enum ccp_op_event gone = ccp_streq(live->op.phase, "turn_start_sent")
+					 ? CCP_OP_CONNECTION_LOST
+					 : CCP_OP_APP_SERVER_UNAVAILABLE;
+	enum ccp_op_event event = err->code == CODEXCP_E_APP_SERVER_UNAVAILABLE ? gone
+				  : err->code == CODEXCP_E_NO_MEMORY            ? CCP_OP_TRANSIENT
+										: CCP_OP_REFUSED;
 
 	/* The connection is lost, and not told yet: its event is for all operations. */
 	if (gone && ccp_appserver_state(live->runner->as) == CCP_APPSERVER_READY)

@@ -102,6 +102,7 @@ json_t *ccp_view_entry(const struct ccp_op *op, const char *reason)
 	ccp_json_set_str(&entry, "queuedReason", reason);
 	set_hints(&entry, op);
 	ccp_json_set_str(&entry, "projectId", op->project_id);
+	ccp_json_set_str(&entry, "cwdKey", op->project_path);
 	ccp_json_set_str(&entry, "threadId", op->thread_id);
 	ccp_json_set_str(&entry, "turnId", op->turn_id);
 	ccp_json_set_time(&entry, "createdAt", op->created_at);

@@ -118,12 +118,12 @@ void ccp_database_add_size(struct ccp_db *db, json_t **report)
 	ccp_json_set_int(report, "logBytes", size.log_bytes);
 }
 
-static json_t *new_report(struct ccp_db *db)
+static json_t *new_report(const struct codexcp *cp)
 {
 	json_t *report = json_object();
 
 	ccp_json_set_bool(&report, "ok", true);
-	ccp_json_set_str(&report, "path", ccp_db_path(db));
+	ccp_json_set_str(&report, "path", cp->config->state_db_path);
 	return report;
 }
 
@@ -174,7 +174,7 @@ int codexcp_database_backup(struct codexcp *cp, const char *path, json_t **ret_r
 		ccp_error_prefix(err, "no backup was made in %s", path);
 		return r;
 	}
-	report = new_report(db);
+	report = new_report(cp);
 	ccp_json_set_str(&report, "backup", path);
 	ccp_json_set_int(&report, "bytes", ccp_file_size(path));
 	return give(report, ret_report, err);
@@ -217,32 +217,53 @@ static int prune_all(struct prune *prune, struct codexcp_error *err)
 	return r;
 }
 
+/* With what is there: nothing is made, and nothing migrated. `ret_db` NULL: there is none. */
+static int count_all(struct prune *prune, struct ccp_db **ret_db, struct codexcp_error *err)
+{
+	int r;
+
+	(void)ccp_state_refresh(prune->cp);
+	r = ccp_state_reader(prune->cp, ret_db, err);
+	return r == 1 ? ccp_retention_count(*ret_db, wall_ms(prune->cp), &prune->rule, &prune->pass,
+					    err)
+		      : r;
+}
+
+static void set_rule(struct prune *prune, const struct codexcp_prune *options)
+{
+	prune->rule = ccp_context_retention(prune->cp);
+	if (options->older_than_ms)
+		prune->rule.age_ms = prune->rule.journal_age_ms = options->older_than_ms;
+	if (options->keep)
+		prune->rule.operations = options->keep;
+}
+
 int codexcp_database_prune(struct codexcp *cp, const struct codexcp_prune *options,
 			   json_t **ret_report, struct codexcp_error *err)
 {
 	static const struct codexcp_prune as_configured = { 0 };
+	struct ccp_db *db = NULL;
 	struct prune prune = { .cp = cp };
 	json_t *report;
-	int r = open_for_writing(cp, err);
+	int r;
 
-	if (r < 0)
-		return r;
 	options = options ? options : &as_configured;
-	prune.rule = ccp_context_retention(cp);
-	if (options->older_than_ms)
-		prune.rule.age_ms = prune.rule.journal_age_ms = options->older_than_ms;
-	if (options->keep)
-		prune.rule.operations = options->keep;
-	r = options->dry_run
-		    ? ccp_retention_count(cp->reader, wall_ms(cp), &prune.rule, &prune.pass, err)
-		    : prune_all(&prune, err);
+	if (!cp->config)
+		return ccp_fail_copy(err, &cp->config_error);
+	set_rule(&prune, options);
+	if (options->dry_run)
+		r = count_all(&prune, &db, err);
+	else if ((r = open_for_writing(cp, err)) == 0)
+		r = prune_all(&prune, err);
 	if (r < 0)
 		return r;
-	report = new_report(cp->db);
+	db = options->dry_run ? db : cp->db;
+	report = new_report(cp);
 	ccp_json_set_bool(&report, "dryRun", options->dry_run);
 	ccp_json_set_int(&report, "operations", prune.pass.operations);
 	ccp_json_set_int(&report, "rows", prune.pass.rows);
-	ccp_database_add_size(cp->db, &report);
+	if (db)
+		ccp_database_add_size(db, &report);
 	return give(report, ret_report, err);
 }
 
@@ -300,7 +321,7 @@ int codexcp_database_vacuum(struct codexcp *cp, json_t **ret_report, struct code
 		r = ccp_db_checkpoint(cp->db, err);
 	if (r < 0)
 		return r;
-	report = new_report(cp->db);
+	report = new_report(cp);
 	ccp_json_set_str(&report, "mode", full ? "full" : "incremental");
 	ccp_json_set_int(&report, "databaseBytesBefore", before.pages * before.page_bytes);
 	ccp_database_add_size(cp->db, &report);

@@ -98,11 +98,12 @@ static void on_poll(void *data)
 {
 	struct ccp_engine *engine = data;
 	int64_t version = ccp_db_data_version(engine->cp->db);
+	bool changed = version != engine->seen_version;
 
 	ccp_timer_start(engine->poll_timer, POLL_MS);
-	if (version != engine->seen_version)
-		ccp_engine_look(engine);
 	engine->seen_version = version;
+	if (changed)
+		ccp_engine_look(engine);
 	if (++engine->polls % POLLS_PER_HEARTBEAT == 0)
 		ccp_report(engine);
 }

@@ -117,6 +117,15 @@ static void carry_out(struct ccp_command_job *job)
 	finish(job, &unknown);
 }
 
+/* Its row is still queued: the next poll takes it again, not this callback without end. */
+static void not_begun(struct ccp_command_job *job, const struct codexcp_error *why)
+{
+	ccp_log(CCP_LOG_ERROR, "a command cannot be begun", "command", job->command.id, "why",
+		why->message, NULL);
+	job->engine->seen_version = CCP_NEVER_SEEN;
+	job_free(job);
+}
+
 static void run(const struct codexcp_error *err, void *data)
 {
 	struct ccp_command_job *job = data;
@@ -125,7 +134,11 @@ static void run(const struct codexcp_error *err, void *data)
 	if (err && err->code == CODEXCP_E_CANCELLED)
 		return;
 	engine->beginning = false;
-	if (err || job->command.completed_at)
+	if (err) {
+		not_begun(job, err);
+		return;
+	}
+	if (job->command.completed_at)
 		job_free(job);
 	else
 		carry_out(job);

@@ -13,6 +13,9 @@
 
 struct ccp_bell;
 
+/* As seen_version: the next poll looks, whatever the database says. */
+#define CCP_NEVER_SEEN (-1)
+
 struct ccp_engine {
 	struct codexcp *cp;
 	int lock_fd;

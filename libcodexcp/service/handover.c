@@ -1,20 +1,37 @@
 #include "service/handover.h"
 
+#include <inttypes.h>
 #include <signal.h>
+#include <string.h>
 
 #include "base/json.h"
 #include "base/log.h"
 #include "base/str.h"
 #include "service/worker_info.h"
 
+/* What has to happen before the state can be had. */
+static char *way_out(const struct ccp_worker_row *holder, int64_t active)
+{
+	if (ccp_streq(holder->role, "inline") && ccp_streq(holder->status, "running"))
+		return ccp_asprintf("process %" PRId64 " executes by itself (execution mode "
+				    "inline): close that client",
+				    holder->pid);
+	if (active)
+		return ccp_asprintf("it still works on %" PRId64 " operations, and hands over when "
+				    "they have ended",
+				    active);
+	return strdup("it is being replaced: try again");
+}
+
 static int fail_waiting(const struct codexcp *cp, const struct ccp_worker_row *holder,
 			int64_t active, struct codexcp_error *err)
 {
-	ccp_fail(err, CODEXCP_E_STATE_BUSY,
-		 "%s is served by an older version (%s), which still works on %d operations; it "
-		 "hands over when they have ended",
-		 cp->config->state_db_path, holder->version ? holder->version : "unknown",
-		 (int)active);
+	_cleanup_free_ char *text = way_out(holder, active);
+
+	if (!text)
+		return ccp_fail_oom(err);
+	ccp_fail(err, CODEXCP_E_STATE_BUSY, "%s is served by an older version (%s); %s",
+		 cp->config->state_db_path, holder->version ? holder->version : "unknown", text);
 	ccp_error_add_str(err, "path", cp->config->state_db_path);
 	ccp_error_add_str(err, "reason", "older_worker");
 	ccp_error_add_str(err, "workerVersion", holder->version);

@@ -219,12 +219,12 @@ const struct ccp_field ccp_projects_output[] = {
 	LIST("projects", project_table), END
 };
 
-static const struct ccp_field entry_table[] = {
-	NEED("operationId", CCP_TYPE_STRING), STRING("operationType"), STRING("operationStatus"),
-	STRING("queueStatus"), STRING("queuedReason"), HINTS, STRING("projectId"),
-	STRING("threadId"), STRING("turnId"), TIME("createdAt"), TIME("scheduledAt"),
-	TIME("nextAttemptAt"), END
-};
+#define ENTRY \
+	NEED("operationId", CCP_TYPE_STRING), STRING("operationType"), STRING("operationStatus"), \
+	STRING("queueStatus"), STRING("queuedReason"), HINTS, STRING("projectId"), \
+	STRING("cwdKey"), STRING("threadId"), STRING("turnId"), TIME("createdAt"), \
+	TIME("scheduledAt"), TIME("nextAttemptAt")
+static const struct ccp_field entry_table[] = { ENTRY, END };
 static const struct ccp_field queue_summary_table[] = {
 	INT("queued"), INT("runningTurnOperations"), INT("activeTurnSlots"), INT("blockedByLocks"),
 	END
@@ -245,10 +245,11 @@ static const struct ccp_field limits_table[] = {
 static const struct ccp_field counts_table[] = {
 	INT("global"), OPEN("perProject"), OPEN("perAgent"), OPEN("perThread"), END
 };
+static const struct ccp_field holder_table[] = { STRING("status"), ENTRY, END };
 const struct ccp_field ccp_concurrency_output[] = {
 	ENVELOPE, STRING("executionMode"), OBJECT("limits", limits_table), INT("activeTurnCount"),
 	BOOL("backpressure"), OBJECT("counts", counts_table),
-	LIST("activeOperations", entry_table), LIST("resourceLocks", lock_table),
+	LIST("activeOperations", holder_table), LIST("resourceLocks", lock_table),
 	INT("resourceLockCount"), STRING("nextRecommendedAction"),
 	INT("recommendedPollAfterSeconds"), BOOL("pollRecommended"), END
 };

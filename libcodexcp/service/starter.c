@@ -14,9 +14,11 @@
 #include "service/engine.h"
 
 /* Many front ends that see the same lost worker do not all start one in the same instant. */
-#define SPREAD_MS         50
-#define RECONNECT_MS      50
-#define READY_MS          2000
+#define SPREAD_MS    50
+#define RECONNECT_MS 50
+#define READY_MS     2000
+/* After a start that came to nothing: descriptors, processes or space on the disk are missing. */
+#define RETRY_MS          1000
 #define STARTS_PER_MINUTE 5
 #define MINUTE_MS         60000
 
@@ -31,6 +33,8 @@ struct ccp_starter {
 	char trouble[512];
 	char worker_trouble[512]; /* what the connected worker says about the state */
 	bool failed; /* the trouble is that of a worker that has ended, or may not be started */
+	/* A worker was started, or made to leave, by us: the next is what can be had. */
+	bool settled;
 };
 
 static int64_t now_ms(const struct ccp_starter *starter)
@@ -65,15 +69,40 @@ static void ring(struct ccp_starter *starter)
 				    NULL);
 }
 
+/* Sending it away would bring the same again: the program that is started has become older than
+ * this process, which goes on as long as its client. */
+static void keep_older(struct ccp_starter *starter, const char *hello)
+{
+	snprintf(
+		starter->trouble, sizeof(starter->trouble),
+		"the worker is older (version and schema %s) than this process (%s), and %s starts "
+		"no newer one: restart this client, or install the newer version again",
+		hello + strlen(CCP_DOORBELL_HELLO " "), CCP_VERSION, starter->cp->worker_path);
+	ccp_log(CCP_LOG_WARNING, "an older worker is kept", "why", starter->trouble, NULL);
+}
+
 /* An older worker makes room for one of this version; the end of the connection then brings it. */
-static void replace(struct ccp_starter *starter)
+static void replace(struct ccp_starter *starter, const char *hello)
 {
 	char leave[CCP_DOORBELL_RELEASE_SIZE];
 
 	if (starter->cp->mode != CODEXCP_MODE_AUTO)
 		return;
+	if (starter->settled) {
+		keep_older(starter, hello);
+		return;
+	}
+	starter->settled = true;
 	ccp_doorbell_line(CCP_DOORBELL_LEAVE, leave);
 	(void)ccp_stream_write_line(starter->bell, leave, strlen(leave), NULL);
+}
+
+static void on_hello(struct ccp_starter *starter, const char *hello, int order)
+{
+	if (order < 0)
+		replace(starter, hello);
+	else
+		starter->settled = false;
 }
 
 static void on_line(struct ccp_stream *stream, char *line, size_t len, void *data)
@@ -87,8 +116,8 @@ static void on_line(struct ccp_stream *stream, char *line, size_t len, void *dat
 	else if (ccp_str_has_prefix(line, CCP_DOORBELL_TROUBLE " "))
 		snprintf(starter->worker_trouble, sizeof(starter->worker_trouble), "%s",
 			 line + strlen(CCP_DOORBELL_TROUBLE " "));
-	else if (ccp_doorbell_compare(line, CCP_DOORBELL_HELLO, &order) && order < 0)
-		replace(starter);
+	else if (ccp_doorbell_compare(line, CCP_DOORBELL_HELLO, &order))
+		on_hello(starter, line, order);
 }
 
 /* The worker has gone. If anything is unfinished, another one is needed. */
@@ -98,6 +127,7 @@ static void on_end(struct ccp_stream *stream, int error, void *data)
 
 	ccp_stream_free(TAKE_PTR(starter->bell));
 	starter->worker_trouble[0] = '\0';
+	clear_trouble(starter);
 	codexcp_look_for_work(starter->cp);
 }
 
@@ -173,6 +203,19 @@ static bool may_start(struct ccp_starter *starter)
 	return true;
 }
 
+/* That was none: somebody else had the lock, if only to look who has it. */
+static void forget_start(struct ccp_starter *starter)
+{
+	starter->next_start = (starter->next_start + STARTS_PER_MINUTE - 1) % STARTS_PER_MINUTE;
+	starter->starts[starter->next_start] = 0;
+}
+
+static void start_failed(struct ccp_starter *starter, const struct codexcp_error *why)
+{
+	set_trouble(starter, why->message);
+	try_later(starter, RETRY_MS);
+}
+
 static void spawn_worker(struct ccp_starter *starter)
 {
 	static const struct ccp_child_events events = { .line = on_worker_line,
@@ -193,9 +236,10 @@ static void spawn_worker(struct ccp_starter *starter)
 	};
 
 	if (ccp_child_spawn(cp->loop, &options, &events, starter, &starter->worker, &err) < 0) {
-		set_trouble(starter, err.message);
+		start_failed(starter, &err);
 		return;
 	}
+	starter->settled = true;
 	ccp_timer_start(starter->ready_timer, READY_MS);
 }
 
@@ -204,10 +248,14 @@ static void start_inline(struct ccp_starter *starter)
 	_cleanup_error_ struct codexcp_error err = { 0 };
 	int r = ccp_engine_new(starter->cp, &starter->cp->engine, &err);
 
-	if (r < 0)
-		set_trouble(starter, err.message);
-	else
+	if (r == CODEXCP_E_BUSY) {
+		forget_start(starter);
+		try_later(starter, RECONNECT_MS);
+	} else if (r < 0) {
+		start_failed(starter, &err);
+	} else {
 		clear_trouble(starter);
+	}
 }
 
 /* Nobody answers the doorbell: a holder of the lock is starting or ending, else one is needed. */
@@ -286,7 +334,7 @@ bool ccp_starter_failed(const struct ccp_starter *starter)
 
 const char *ccp_starter_trouble(const struct ccp_starter *starter)
 {
-	const char *text = starter->bell ? starter->worker_trouble : starter->trouble;
+	const char *text = *starter->worker_trouble ? starter->worker_trouble : starter->trouble;
 
 	return *text ? text : NULL;
 }

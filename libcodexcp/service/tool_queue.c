@@ -28,7 +28,8 @@ const size_t ccp_concurrency_args_size = sizeof(struct queue_args);
 const struct ccp_field ccp_queue_fields[] = {
 	CCP_FIELD_ENUM(ARGS, status, queue_statuses, .flags = CCP_FIELD_NULLABLE,
 		       .doc = "blocked: by a lock"),
-	CCP_FIELD_INT(ARGS, limit, .def = 100, .min = 1, .max = 500, .doc = "of each list"),
+	CCP_FIELD_INT(ARGS, limit, .def = 100, .min = 1, .max = 500,
+		      .doc = "of each list; counts and advice are of everything"),
 	/* What has ended is read one by one: accepted, without effect. */
 	CCP_FIELD_BOOL(ARGS, include_terminal, .flags = CCP_FIELD_HIDDEN), CCP_FIELD_END
 };
@@ -81,22 +82,28 @@ struct listing {
 	const struct reading *reading;
 	const struct queue_args *args;
 	json_t *queued, *running, *blocked, *reasons;
-	int64_t n_running;
+	/* Of everything, whatever the lists have room for. */
+	int64_t n_running, n_waiting, n_blocked;
 	bool truncated;
 	int result;
 	struct codexcp_error *err;
 };
 
-/* Adds to a list up to its limit; false when there is no room any more. */
-static bool add_entry(struct listing *listing, json_t **list, const struct ccp_op *op,
-		      const char *reason)
+/* Adds to a list up to its limit; steals the value. */
+static void add(struct listing *listing, json_t **list, json_t *value)
 {
-	if ((int64_t)json_array_size(*list) >= listing->args->limit) {
-		listing->truncated = true;
-		return false;
+	if ((int64_t)json_array_size(*list) < listing->args->limit) {
+		ccp_json_append_new(list, value);
+		return;
 	}
-	ccp_json_append_new(list, ccp_view_entry(op, reason));
-	return true;
+	listing->truncated = true;
+	json_decref(value);
+}
+
+static void count(json_t **counts, const char *key)
+{
+	if (key)
+		ccp_json_set_int(counts, key, ccp_json_int(*counts, key, 0) + 1);
 }
 
 static bool wants(const struct listing *listing, const char *status)
@@ -115,19 +122,21 @@ static int list_queued(const struct ccp_op *op, void *data)
 	struct listing *listing = data;
 	const struct reading *reading = listing->reading;
 	const char *reason = NULL;
+	bool blocked;
 
 	listing->result = ccp_queue_reason(reading->db, &reading->view.limits,
 					   reading->view.worker_alive ? &reading->slots : NULL, op,
 					   reading->now, &reason, listing->err);
 	if (listing->result < 0)
 		return 1;
-	if (listing->args->status == BLOCKED && !is_lock(reason))
-		return 0;
-	if (!add_entry(listing, &listing->queued, op, reason))
-		return 1;
-	ccp_json_set_int(&listing->reasons, reason, ccp_json_int(listing->reasons, reason, 0) + 1);
-	if (is_lock(reason))
-		ccp_json_append_new(&listing->blocked, json_string(op->id));
+	blocked = is_lock(reason);
+	listing->n_waiting++;
+	listing->n_blocked += blocked;
+	count(&listing->reasons, reason);
+	if (blocked)
+		add(listing, &listing->blocked, json_string(op->id));
+	if (wants(listing, "queued") || (blocked && wants(listing, "blocked")))
+		add(listing, &listing->queued, ccp_view_entry(op, reason));
 	return 0;
 }
 
@@ -137,9 +146,12 @@ static int list_running(const struct ccp_op *op, void *data)
 	bool runs = ccp_op_holds_slot(op);
 
 	listing->n_running += runs;
+	listing->n_waiting += !runs;
+	if (!runs)
+		count(&listing->reasons, op->status);
 	if (wants(listing, ccp_view_queue_status(op)))
-		(void)add_entry(listing, runs ? &listing->running : &listing->queued, op,
-				runs ? NULL : op->status);
+		add(listing, runs ? &listing->running : &listing->queued,
+		    ccp_view_entry(op, runs ? NULL : op->status));
 	return 0;
 }
 
@@ -148,7 +160,7 @@ static int list_all(struct listing *listing, struct codexcp_error *err)
 	struct ccp_db *db = listing->reading->db;
 	int r = db ? ccp_op_each_active(db, list_running, listing, err) : 0;
 
-	if (r == 0 && db && (wants(listing, "queued") || wants(listing, "blocked")))
+	if (r == 0 && db)
 		r = ccp_op_each_in_queue(db, list_queued, listing, err);
 	return r < 0 ? r : listing->result;
 }
@@ -158,9 +170,9 @@ static const char *queue_action(const struct listing *listing)
 	const char *reason, *action = "poll_queue";
 	json_t *count;
 
-	if (json_array_size(listing->blocked))
+	if (listing->n_blocked)
 		return "wait_for_resource_lock";
-	if (!json_array_size(listing->queued))
+	if (!listing->n_waiting)
 		return "none";
 	json_object_foreach (listing->reasons, reason, count) {
 		const char *other = ccp_queued_reason_action(reason);
@@ -180,7 +192,7 @@ static json_t *queue_summary(const struct listing *listing)
 	ccp_json_set_int(&summary, "queued", listing->reading->counts.queued);
 	ccp_json_set_int(&summary, "runningTurnOperations", listing->n_running);
 	ccp_json_set_int(&summary, "activeTurnSlots", (int64_t)listing->reading->slots.taken.n);
-	ccp_json_set_int(&summary, "blockedByLocks", (int64_t)json_array_size(listing->blocked));
+	ccp_json_set_int(&summary, "blockedByLocks", listing->n_blocked);
 	return summary;
 }
 
@@ -245,18 +257,12 @@ struct holding {
 	int64_t n, n_locks;
 };
 
-static void count(json_t **counts, const char *key)
-{
-	if (key)
-		ccp_json_set_int(counts, key, ccp_json_int(*counts, key, 0) + 1);
-}
-
 static int hold(const struct ccp_op *op, void *data)
 {
 	struct holding *holding = data;
 	const struct ccp_limits *limits = &holding->reading->view.limits;
 	json_auto_t *locks = ccp_view_locks(holding->reading->db, op, limits);
-	json_t *lock;
+	json_t *entry, *lock;
 	size_t i;
 
 	if (!ccp_op_holds_slot(op))
@@ -265,8 +271,11 @@ static int hold(const struct ccp_op *op, void *data)
 	count(&holding->projects, op->project_id);
 	count(&holding->agents, op->agent_id);
 	count(&holding->threads, op->thread_id);
-	if ((int64_t)json_array_size(holding->operations) < holding->args->limit)
-		ccp_json_append_new(&holding->operations, ccp_view_entry(op, NULL));
+	if ((int64_t)json_array_size(holding->operations) < holding->args->limit) {
+		entry = ccp_view_entry(op, NULL);
+		ccp_json_set_str(&entry, "status", op->status);
+		ccp_json_append_new(&holding->operations, entry);
+	}
 	json_array_foreach (locks, i, lock)
 		if (++holding->n_locks <= holding->args->limit && holding->args->include_locks)
 			ccp_json_append_new(&holding->locks, json_incref(lock));

@@ -7,6 +7,7 @@
 #include "base/json.h"
 #include "base/redact.h"
 #include "base/str.h"
+#include "base/utf8.h"
 #include "service/command.h"
 #include "service/tool.h"
 #include "service/worker_info.h"
@@ -182,7 +183,8 @@ struct stored {
 static struct stored read_result(const struct ccp_command *command, const struct command_args *args)
 {
 	const char *text = command->result;
-	struct stored stored = { .chars = text ? strlen(text) : 0 };
+	size_t len = text ? strlen(text) : 0;
+	struct stored stored = { .chars = ccp_utf8_chars(text, len) };
 	json_auto_t *value = NULL;
 
 	if (!text)
@@ -193,7 +195,7 @@ static struct stored read_result(const struct ccp_command *command, const struct
 		stored.warning = "max_result_chars_zero";
 	else if (stored.chars > (size_t)args->max_result_chars)
 		stored.warning = "stored_result_exceeds_max_result_chars";
-	else if (ccp_json_parse(text, stored.chars, 0, &value, NULL) < 0)
+	else if (ccp_json_parse(text, len, 0, &value, NULL) < 0)
 		stored.warning = "invalid_result_json";
 	else
 		stored.value = ccp_redact_json(value);

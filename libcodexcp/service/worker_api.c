@@ -5,11 +5,15 @@
 
 #include <inttypes.h>
 #include <signal.h>
+#include <stdio.h>
 #include <unistd.h>
 
+#include "base/file.h"
 #include "base/json.h"
 #include "base/str.h"
+#include "runtime/socket.h"
 #include "runtime/watch.h"
+#include "service/doorbell.h"
 #include "service/starter.h"
 #include "service/worker_info.h"
 
@@ -130,6 +134,35 @@ static int fail_inline(const struct ccp_worker_row *holder, struct codexcp_error
 			holder->pid);
 }
 
+/* Who answers the doorbell; 0: nobody, or it cannot be seen from here. */
+static int64_t listening_pid(const struct codexcp *cp)
+{
+	_cleanup_free_ char *dir = ccp_state_path(cp, CCP_STATE_RUN_DIR);
+	_cleanup_close_ int fd = dir ? ccp_socket_connect(dir, CCP_DOORBELL_NAME, NULL) : -1;
+
+	return fd >= 0 ? ccp_socket_peer_pid(fd) : 0;
+}
+
+/* Without its row nothing tells a worker from a client that executes by itself, which is not ours
+ * to end: whoever asked is told how. */
+static int fail_unread(const struct codexcp *cp, struct codexcp_error *err)
+{
+	_cleanup_free_ char *log = ccp_state_path(cp, CCP_STATE_LOG);
+	int64_t pid = listening_pid(cp);
+	char process[64] = "its process (fuser(1) on the lock says which)";
+
+	if (!err)
+		return CODEXCP_E_STATE_UNAVAILABLE;
+	if (pid)
+		snprintf(process, sizeof(process), "kill %" PRId64, pid);
+	ccp_error_prefix(err,
+			 "the worker cannot be looked up in its database; end it with %s, or "
+			 "systemctl --user stop where systemd keeps it; its log is %s",
+			 process, log ? log : CCP_STATE_LOG);
+	ccp_error_add(err, "pid", pid ? json_integer(pid) : NULL);
+	return err->code;
+}
+
 /* Who holds the lock. 1; 0, it has not written its row yet, or is about to end. */
 static int find_holder(struct stopping *stopping, struct ccp_worker_row *holder,
 		       struct codexcp_error *err)
@@ -139,6 +172,8 @@ static int find_holder(struct stopping *stopping, struct ccp_worker_row *holder,
 
 	if (r == 1)
 		r = ccp_worker_latest(db, holder, err);
+	if (r == CODEXCP_E_STATE_UNAVAILABLE)
+		return fail_unread(stopping->cp, err);
 	if (r <= 0)
 		return r == CODEXCP_E_STATE_BUSY ? 0 : r;
 	if (ccp_streq(holder->status, "stopped"))

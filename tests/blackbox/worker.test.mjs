@@ -4,7 +4,7 @@
 import assert from 'node:assert/strict';
 import { spawn, spawnSync } from 'node:child_process';
 import { once } from 'node:events';
-import { existsSync, readFileSync, statSync, writeFileSync } from 'node:fs';
+import { existsSync, readFileSync, statSync, symlinkSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
 import { afterEach, beforeEach, test } from 'node:test';
@@ -82,7 +82,9 @@ test('wrong use and wrong configuration exit 2', async () => {
   for (const args of [['stop', '--timeout', 'soon'], ['status', '--timeout', '1'], ['stpo'], ['stop', 'it']]) {
     assert.equal((await worker(...args)).code, 2, args.join(' '));
   }
-  assert.equal((await worker('stop', '--timeout', '-1')).code, 2);
+  for (const seconds of ['-1', '0', '1s', '']) {
+    assert.equal((await worker('stop', '--timeout', seconds)).code, 2, `--timeout ${seconds}`);
+  }
   const env = { ...variables(), CODEX_MCP_EXECUTION_MODE: 'sometimes' };
   for (const command of ['status', 'stop', 'restart']) {
     const { code, json } = await run(server, ['worker', command], { env });
@@ -122,12 +124,14 @@ test('enable writes the unit and has it started', async () => {
   const text = readFileSync(unitFile(), 'utf8');
   assert.equal(result.json.text, text);
   assert.equal(statSync(unitFile()).mode & 0o777, 0o644);
-  assert.ok(existsSync(join(dirname(place.stateDb), 'log')), 'where its log stands');
+  const log = join(dirname(place.stateDb), 'log', 'worker.log');
+  assert.equal(statSync(log).mode & 0o777, 0o600);
+  assert.doesNotMatch(text, /^UMask=/m, 'it would be that of every command of Codex');
   for (const line of [
     `ExecStart="${server}" worker --stay`, `Environment="CODEX_MCP_STATE_DB=${place.stateDb}"`,
     `Environment="CODEX_PROJECTS_ROOT=${place.projects}"`, `Environment="CODEX_ALLOWED_ROOTS=${place.projects}"`,
     `Environment="PATH=${place.path('bin')}:/usr/bin:/bin"`, 'Restart=on-failure', 'KillMode=process',
-    `StandardError=append:${join(dirname(place.stateDb), 'log', 'worker.log')}`, 'WantedBy=default.target',
+    `StandardError=append:${log}`, 'WantedBy=default.target',
   ]) assert.ok(text.split('\n').includes(line), `${line}\n${text}`);
   const again = await unit('enable', [], { variables: systemctl() });
   assert.deepEqual([again.code, again.json.changed], [0, false]);
@@ -172,6 +176,25 @@ test('the unit stands where XDG_CONFIG_HOME says, and what is odd in a path is e
   const escaped = odd.replace(/[\\"]/g, '\\$&').replace('%', '%%');
   assert.ok(json.text.includes(`\nEnvironment="CODEX_PROJECTS_ROOT=${escaped}"\n`), json.text);
 });
+
+test('a dollar in the path of the server is a dollar', async () => {
+  const link = join(place.makeDir('a $HOME b'), 'server');
+  symlinkSync(server, link);
+  const { code, json } = await unit('enable', ['--no-start', '--server', link]);
+  assert.equal(code, 0, JSON.stringify(json));
+  assert.ok(json.text.includes(`\nExecStart="${link}" worker --stay\n`), json.text);
+});
+
+for (const [what, tail] of [['a line break', 'a\nExecStartPre=x'], ['a carriage return', 'a\rb'], ['a control character', 'a\x01'],
+  ['a backslash at the end', 'a\\']]) {
+  test(`${what} does not get into the unit`, async () => {
+    const root = await unit('enable', ['--no-start', '--projects-root', place.makeDir(tail)]);
+    assert.deepEqual([root.code, root.json.ok, existsSync(unitFile())], [2, false, false], root.stdout);
+    assert.match(root.json.error.message, /^CODEX_PROJECTS_ROOT .*unit of systemd/);
+    const path = await unit('enable', ['--no-start'], { variables: { PATH: `/usr/bin:/bin:/${tail}` } });
+    assert.match(path.json.error.message, /^PATH /);
+  });
+}
 
 const noAnalyze = spawnSync('systemd-analyze', ['--version']).status === 0 ? false : 'systemd-analyze is not installed';
 

@@ -157,6 +157,32 @@ START_TEST(test_deadline)
 }
 END_TEST
 
+/* A row that cannot be written for a while, for a reason that is no trouble of the database: the
+ * worker lives on, and tries again by itself. */
+START_TEST(test_cannot_be_begun)
+{
+	struct engine_env e;
+	struct codexcp *cp;
+	_cleanup_free_ char *op = NULL, *trigger = NULL;
+	json_auto_t *done = NULL;
+
+	env_setup(&e);
+	cp = env_open(&e, CODEXCP_MODE_INLINE);
+	op = env_submit(&e, cp, NULL);
+	env_ends(&e, cp, op, "completed", NULL);
+	trigger = ccp_asprintf("CREATE TRIGGER refuse BEFORE UPDATE ON commands "
+			       "WHEN new.updated_at < 1500 + %lld "
+			       "BEGIN SELECT raise(ABORT, 'refused'); END",
+			       (long long)ccp_clock_wall(ccp_clock_system()));
+	sql(&e, trigger);
+	sql(&e, "INSERT INTO commands(id, kind, status, created_at, updated_at, completed_at) "
+		"VALUES('cmd_x', 'future', 'queued', 1, 1, 0)");
+	done = command_end(&e, cp, "cmd_x");
+	env_is(done, "status", "failed");
+	env_teardown(&e);
+}
+END_TEST
+
 struct result_case {
 	const char *arguments, *warning; /* NULL: it is included */
 };
@@ -166,6 +192,10 @@ static const struct result_case result_cases[] = {
 	{ "{\"command_id\": \"c\", \"include_result\": false}", "result_omitted_by_request" },
 	{ "{\"command_id\": \"c\", \"max_result_chars\": 0}", "max_result_chars_zero" },
 	{ "{\"command_id\": \"c\", \"max_result_chars\": 5}",
+	  "stored_result_exceeds_max_result_chars" },
+	/* 23 characters in 26 bytes. */
+	{ "{\"command_id\": \"wide\", \"max_result_chars\": 23}", NULL },
+	{ "{\"command_id\": \"wide\", \"max_result_chars\": 22}",
 	  "stored_result_exceeds_max_result_chars" },
 	{ "{\"command_id\": \"odd\"}", "invalid_result_json" },
 };
@@ -180,9 +210,11 @@ START_TEST(test_results)
 	json_decref(env_call_fails(cp, "codex_get_worker_command_status",
 				   json_pack("{s:s}", "command_id", "none"), "INVALID_ARGUMENT"));
 	free(env_submit(&e, cp, NULL));
-	sql(&e, "INSERT INTO commands(id, kind, status, result, created_at, updated_at, "
-		"completed_at) VALUES('c', 'future', 'completed', '{\"answer\":42}', 1, 2, 9), "
-		"('odd', 'future', 'completed', '{', 1, 2, 9)");
+	sql(&e,
+	    "INSERT INTO commands(id, kind, status, result, created_at, updated_at, "
+	    "completed_at) VALUES('c', 'future', 'completed', '{\"answer\":42}', 1, 2, 9), "
+	    "('wide', 'future', 'completed', '{\"answer\":42,\"x\":\"\u00e9\u00e9\u00e9\"}', 1, 2, 9), "
+	    "('odd', 'future', 'completed', '{', 1, 2, 9)");
 	for (size_t i = 0; i < CCP_ARRAY_SIZE(result_cases); i++) {
 		const struct result_case *c = &result_cases[i];
 		json_auto_t *answer = env_call(cp, "codex_get_worker_command_status",
@@ -436,4 +468,5 @@ START_TEST(test_observe)
 END_TEST
 
 CCP_TEST_MAIN("commands", test_worker_stands_still, test_worker_killed_half_way, test_deadline,
-	      test_results, test_auto, test_inline, test_client, test_worker, test_observe)
+	      test_cannot_be_begun, test_results, test_auto, test_inline, test_client, test_worker,
+	      test_observe)

@@ -226,6 +226,40 @@ START_TEST(test_inline_is_not_ended)
 }
 END_TEST
 
+/* The database cannot be read, so that nobody is ended; but it is said how. */
+START_TEST(test_stop_without_database)
+{
+	static const char junk[8192] = "junk";
+	_cleanup_free_ char *kill_it = NULL, *log = NULL;
+	struct ccp_process_id id;
+	struct engine_env e;
+	struct codexcp *cp;
+	int fd;
+
+	env_setup(&e);
+	env_set(&e, "CODEX_MCP_WORKER_IDLE_SECONDS", "60");
+	cp = env_open(&e, CODEXCP_MODE_AUTO);
+	start(cp);
+	OK(ccp_process_identify(env_number(&e, "SELECT pid FROM workers"), &id, &db_err));
+	sql(&e, "PRAGMA wal_checkpoint(TRUNCATE)");
+	fd = open(e.state_db, O_WRONLY | O_CLOEXEC);
+	ck_assert_int_eq(pwrite(fd, junk, sizeof(junk), 0), sizeof(junk));
+	close(fd);
+	kill_it = ccp_asprintf("end it with kill %d", (int)id.pid);
+	log = env_path(&e, "state/log/worker.log");
+	stop_fails(cp, 0, CODEXCP_E_STATE_UNAVAILABLE, kill_it);
+	stop_fails(cp, 0, CODEXCP_E_STATE_UNAVAILABLE, log);
+	stop_fails(cp, 0, CODEXCP_E_STATE_UNAVAILABLE, "damaged");
+	ck_assert_int_eq(ccp_process_check(&id), CCP_PROCESS_ALIVE);
+	ccp_process_kill(&id);
+	while (!ccp_process_is_gone(&id))
+		poll(NULL, 0, 1);
+	/* The teardown asks it what there is to end: nothing. */
+	ck_assert_int_eq(unlink(e.state_db), 0);
+	env_teardown(&e);
+}
+END_TEST
+
 /* The pid of the row is that of a process which began at another time: nothing is done to it. */
 START_TEST(test_reused_pid)
 {
@@ -388,5 +422,6 @@ START_TEST(test_stay)
 END_TEST
 
 CCP_TEST_MAIN("control", test_nothing_there, test_start_and_stop, test_older_row, test_older_schema,
-	      test_stop_with_work, test_stop_in_vain, test_inline_is_not_ended, test_reused_pid,
-	      test_stale, test_start_in_vain, test_stay)
+	      test_stop_with_work, test_stop_in_vain, test_inline_is_not_ended,
+	      test_stop_without_database, test_reused_pid, test_stale, test_start_in_vain,
+	      test_stay)

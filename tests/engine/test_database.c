@@ -6,8 +6,11 @@
 #include <fcntl.h>
 #include <sys/stat.h>
 
+#include "base/file.h"
+#include "base/path.h"
 #include "engine_env.h"
 #include "runtime/process.h"
+#include "store/schema.h"
 
 #define DAY_MS 86400000LL
 
@@ -247,6 +250,38 @@ START_TEST(test_prune)
 }
 END_TEST
 
+static void make_older(const struct engine_env *e)
+{
+	_cleanup_free_ char *dir = ccp_path_parent(e->state_db);
+
+	ck_assert_int_eq(ccp_dir_make(dir, 0700, NULL), 0);
+	db_exec(e->state_db, ccp_migrations[0].sql);
+	db_exec(e->state_db, "PRAGMA user_version = 1; PRAGMA application_id = 1667461169");
+	ck_assert_int_eq(chmod(e->state_db, 0600), 0);
+}
+
+/* Who only counts writes nothing: neither where there is nothing, nor what is older. */
+START_TEST(test_prune_looks_only)
+{
+	const struct codexcp_prune looked = { .keep = 1, .dry_run = 1 };
+	struct engine_env e;
+	struct codexcp *cp;
+	char *before;
+
+	env_setup(&e);
+	cp = env_open(&e, CODEXCP_MODE_CLIENT);
+	ck_assert_int_eq(prune(cp, &looked), 0);
+	ck_assert_int_ne(access(e.state_db, F_OK), 0);
+	make_older(&e);
+	before = db_query(e.state_db, "SELECT sql FROM sqlite_schema");
+	ck_assert_int_eq(prune(cp, &looked), 0);
+	db_expect(e.state_db, "PRAGMA user_version", "1\n");
+	db_expect(e.state_db, "SELECT sql FROM sqlite_schema", before);
+	free(before);
+	env_teardown(&e);
+}
+END_TEST
+
 static void vacuum(struct codexcp *cp, const char *mode)
 {
 	_cleanup_error_ struct codexcp_error err = { 0 };
@@ -290,4 +325,4 @@ START_TEST(test_vacuum)
 END_TEST
 
 CCP_TEST_MAIN("database", test_check, test_check_owners, test_check_damaged, test_backup,
-	      test_prune, test_vacuum)
+	      test_prune, test_prune_looks_only, test_vacuum)

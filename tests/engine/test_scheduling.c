@@ -128,8 +128,8 @@ START_TEST(test_resource_keys)
 	struct engine_env e;
 	struct codexcp *cp;
 	_cleanup_free_ char *a = NULL, *b = NULL, *again = NULL, *broad = NULL;
-	json_auto_t *waiting = NULL, *running = NULL, *hidden = NULL;
-	json_t *counts;
+	json_auto_t *waiting = NULL, *running = NULL, *hidden = NULL, *queue = NULL;
+	json_t *counts, *holder;
 
 	setup(&e);
 	cp = env_open(&e, CODEXCP_MODE_INLINE);
@@ -149,6 +149,9 @@ START_TEST(test_resource_keys)
 	ck_assert_int_eq(ccp_json_int(running, "activeTurnCount", 0), 2);
 	ck_assert_int_eq(ccp_json_int(running, "resourceLockCount", 0), 5);
 	ck_assert_uint_eq(json_array_size(ccp_json_arr(running, "resourceLocks")), 5);
+	holder = json_array_get(ccp_json_arr(running, "activeOperations"), 0);
+	env_is(holder, "status", ccp_json_str(holder, "operationStatus"));
+	env_is(holder, "cwdKey", e.project);
 	counts = ccp_json_obj(running, "counts");
 	ck_assert_int_eq(ccp_json_int(counts, "global", 0), 2);
 	ck_assert_uint_eq(json_object_size(ccp_json_obj(counts, "perProject")), 1);
@@ -157,6 +160,16 @@ START_TEST(test_resource_keys)
 			  json_pack("{s:b, s:i}", "include_locks", 0, "limit", 1));
 	ck_assert_uint_eq(json_array_size(ccp_json_arr(hidden, "resourceLocks")), 0);
 	ck_assert_uint_eq(json_array_size(ccp_json_arr(hidden, "activeOperations")), 1);
+
+	/* What waits is told also where it is not listed. */
+	queue = env_call(cp, "codex_get_queue_status",
+			 json_pack("{s:s, s:i}", "status", "running", "limit", 1));
+	ck_assert_uint_eq(json_array_size(ccp_json_arr(queue, "queuedOperations")), 0);
+	ck_assert_uint_eq(json_array_size(ccp_json_arr(queue, "blockedByLocks")), 1);
+	ck_assert_int_eq(ccp_json_int(ccp_json_obj(queue, "queueSummary"), "blockedByLocks", 0), 2);
+	ck_assert_int_eq(
+		ccp_json_int(ccp_json_obj(queue, "queueReasons"), "resource_lock_conflict", 0), 2);
+	env_is(queue, "nextRecommendedAction", "wait_for_resource_lock");
 
 	interrupt(cp, a);
 	env_reach(&e, cp, again, "phase", "running");
@@ -380,13 +393,24 @@ START_TEST(test_backpressure)
 }
 END_TEST
 
+static int64_t waiting_in(const json_t *queue)
+{
+	const char *reason;
+	json_t *count;
+	int64_t n = 0;
+
+	json_object_foreach (ccp_json_obj(queue, "queueReasons"), reason, count)
+		n += json_integer_value(count);
+	return n;
+}
+
 /* Nothing there, nothing made; and a list is as long as was asked for. */
 START_TEST(test_queue_status)
 {
 	struct engine_env e;
 	struct codexcp *cp;
 	char *ops[4];
-	json_auto_t *none = NULL, *idle = NULL, *two = NULL, *ended = NULL;
+	json_auto_t *none = NULL, *idle = NULL, *two = NULL, *ended = NULL, *running = NULL;
 
 	env_setup(&e);
 	cp = env_open(&e, CODEXCP_MODE_CLIENT);
@@ -405,6 +429,12 @@ START_TEST(test_queue_status)
 	ck_assert_int_eq(ccp_json_int(ccp_json_obj(two, "queueSummary"), "queued", 0), 4);
 	env_is(json_array_get(ccp_json_arr(two, "queuedOperations"), 0), "operationId", ops[3]);
 	env_is(two, "nextRecommendedAction", "wait_for_worker_slot");
+	ck_assert_int_eq(waiting_in(two), 4);
+	running = queue_of(cp, "running");
+	ck_assert_int_eq(ccp_json_int(running, "count", -1), 0);
+	ck_assert_int_eq(waiting_in(running), 4);
+	env_is(running, "nextRecommendedAction", "wait_for_worker_slot");
+	ck_assert(ccp_json_bool(running, "pollRecommended", false));
 	ended = queue_of(cp, "completed");
 	ck_assert_int_eq(ccp_json_int(ended, "count", -1), 0);
 	for (size_t i = 0; i < CCP_ARRAY_SIZE(ops); i++)

@@ -432,6 +432,7 @@ START_TEST(test_busy_older_worker)
 	ck_assert(json_is_true(json_object_get(error, "retryable")));
 	env_is(json_object_get(error, "details"), "reason", "older_worker");
 	env_is(json_object_get(error, "details"), "workerVersion", "0.0.9");
+	ck_assert_ptr_nonnull(strstr(ccp_json_str(error, "message"), "works on 1 operations"));
 	ck_assert_int_eq(waitpid(pid, NULL, WNOHANG), 0);
 	ck_assert_int_eq(env_number(&e, "PRAGMA user_version"), 1);
 	env_close(&e, cp);
@@ -442,7 +443,48 @@ START_TEST(test_busy_older_worker)
 }
 END_TEST
 
+/* What the call is told that meets an older version. */
+static void check_told(struct engine_env *e, const char *want)
+{
+	struct codexcp *cp = env_open(e, CODEXCP_MODE_CLIENT);
+	struct env_answer answer;
+	const json_t *error;
+
+	env_ask(cp, "codex_submit_task", env_submit_arguments(e, NULL), &answer);
+	error = json_object_get(env_answered(e, &answer), "error");
+	env_is(error, "code", "CODEX_STATE_BUSY");
+	ck_assert_msg(strstr(ccp_json_str(error, "message"), want), "%s",
+		      ccp_json_str(error, "message"));
+	env_answer_done(&answer);
+	env_close(e, cp);
+}
+
+/* Another client that executes by itself is never ended: its user has to close it. One that was
+ * asked to leave and takes its time is being replaced. */
+START_TEST(test_older_that_stays)
+{
+	struct engine_env e;
+	_cleanup_free_ char *closing = NULL;
+	pid_t pid;
+
+	env_setup(&e);
+	make_older(&e);
+	pid = older_worker(&e);
+	db_exec(e.state_db, "UPDATE workers SET role = 'inline'");
+	closing = ccp_asprintf("process %d executes by itself (execution mode inline): close that",
+			       (int)pid);
+	check_told(&e, closing);
+	ck_assert_int_eq(waitpid(pid, NULL, WNOHANG), 0);
+	db_exec(e.state_db, "UPDATE workers SET role = 'worker'");
+	ck_assert_int_eq(kill(pid, SIGSTOP), 0);
+	check_told(&e, "it is being replaced: try again");
+	kill(pid, SIGKILL);
+	ck_assert_int_eq(waitpid(pid, NULL, 0), pid);
+	env_teardown(&e);
+}
+END_TEST
+
 CCP_TEST_MAIN("state_trouble", test_disk_fills, test_worker_tells, test_locked_for_ever,
 	      test_damaged, test_newer, test_network_file_system, test_place_is_taken,
 	      test_older_without_worker, test_older_is_read, test_idle_older_worker,
-	      test_busy_older_worker)
+	      test_busy_older_worker, test_older_that_stays)

@@ -188,5 +188,59 @@ START_TEST(test_front_end_replaces_older)
 }
 END_TEST
 
+static const char *problem_of(json_t *status)
+{
+	const char *problem = ccp_json_str(json_object_get(status, "workerState"), "problem");
+
+	return problem ? problem : "";
+}
+
+/* The program that front ends start has become older than this one: the second older worker is
+ * kept, and it is said why. */
+START_TEST(test_older_is_kept)
+{
+	struct engine_env e;
+	struct codexcp *cp;
+	_cleanup_free_ char *op = NULL;
+	char said[1024] = "";
+	int listener;
+	int64_t until = env_now_ms() + ENV_PATIENCE_MS;
+	bool told = false;
+	FILE *bell;
+
+	env_setup(&e);
+	listener = listen_as_worker(&e);
+	cp = env_open(&e, CODEXCP_MODE_AUTO);
+	op = env_submit(&e, cp, NULL);
+	bell = accept_front_end(&e, listener);
+	fputs(CCP_DOORBELL_HELLO " 0.0.1 1\n", bell);
+	while (!strstr(said, CCP_DOORBELL_LEAVE)) {
+		size_t len = strlen(said);
+
+		env_step(&e);
+		(void)!recv(fileno(bell), said + len, sizeof(said) - 1 - len, MSG_DONTWAIT);
+		ck_assert_int_lt(env_now_ms(), until);
+	}
+	fclose(bell);
+	bell = accept_front_end(&e, listener);
+	fputs(CCP_DOORBELL_HELLO " 0.0.1 1\n", bell);
+	while (!told) {
+		json_auto_t *status = env_status(cp, op);
+
+		told = strstr(problem_of(status), "older (version and schema 0.0.1 1)");
+		env_step(&e);
+		ck_assert_int_lt(env_now_ms(), until);
+	}
+	memset(said, 0, sizeof(said));
+	ck_assert_int_gt(recv(fileno(bell), said, sizeof(said) - 1, MSG_DONTWAIT), 0);
+	ck_assert_ptr_null(strstr(said, CCP_DOORBELL_LEAVE));
+	/* It has gone by itself: nothing is wrong any more. */
+	close(listener);
+	fclose(bell);
+	env_ends(&e, cp, op, "completed", NULL);
+	env_teardown(&e);
+}
+END_TEST
+
 CCP_TEST_MAIN("upgrade", test_newer_takes_over_at_once, test_newer_waits_for_stdio,
-	      test_older_is_not_heard, test_front_end_replaces_older)
+	      test_older_is_not_heard, test_front_end_replaces_older, test_older_is_kept)

@@ -300,6 +300,98 @@ START_TEST(test_worker_that_dies)
 }
 END_TEST
 
+/* Nobody asks in between: what cannot be started is tried again by itself. */
+static void await_completed(struct engine_env *e)
+{
+	int64_t until = env_now_ms() + ENV_PATIENCE_MS;
+
+	while (!env_number(e, "SELECT count(*) FROM operations WHERE status = 'completed'")) {
+		ck_assert_int_lt(env_now_ms(), until);
+		env_step(e);
+	}
+}
+
+static void await_problem(struct engine_env *e, struct codexcp *cp, const char *op)
+{
+	int64_t until = env_now_ms() + ENV_PATIENCE_MS;
+	bool told = false;
+
+	while (!told) {
+		json_auto_t *status = env_status(cp, op);
+
+		told = ccp_json_str(json_object_get(status, "workerState"), "problem");
+		ck_assert_int_lt(env_now_ms(), until);
+		env_step(e);
+	}
+}
+
+START_TEST(test_spawn_is_tried_again)
+{
+	struct engine_env e;
+	struct codexcp_options options = { .mode = CODEXCP_MODE_AUTO };
+	_cleanup_free_ char *program = NULL, *op = NULL;
+
+	env_setup(&e);
+	program = env_path(&e, "worker");
+	options.worker_path = program;
+	options.environment = (const char *const *)e.variables;
+	ck_assert_int_eq(codexcp_open(&options, &e.open[0], NULL), 0);
+	op = env_submit(&e, e.open[0], NULL);
+	await_problem(&e, e.open[0], op);
+	ck_assert_int_eq(symlink(getenv("CCP_SERVER"), program), 0);
+	await_completed(&e);
+	env_teardown(&e);
+}
+END_TEST
+
+/* In a process of its own: has the lock for a moment, again and again, as whoever looks. */
+static pid_t start_prober(const struct engine_env *e)
+{
+	_cleanup_free_ char *lock = ccp_asprintf("%s.worker.lock", e->state_db);
+	pid_t pid = fork();
+
+	ck_assert_int_ge(pid, 0);
+	while (pid == 0) {
+		int fd = -1;
+
+		(void)ccp_lock_try(lock, &fd, NULL);
+		for (volatile int i = 0; i < 3000; i++)
+			;
+		if (fd >= 0)
+			close(fd);
+		for (volatile int i = 0; i < 3000; i++)
+			;
+		if (getppid() == 1)
+			_exit(0);
+	}
+	return pid;
+}
+
+START_TEST(test_inline_among_probers)
+{
+	struct engine_env e;
+	pid_t prober;
+
+	env_setup(&e);
+	json_decref(env_call(env_open(&e, CODEXCP_MODE_CLIENT), "codex_health_summary", NULL));
+	for (int i = 0; i < 12; i++) {
+		struct codexcp *cp = env_open(&e, CODEXCP_MODE_INLINE);
+		_cleanup_free_ char *op = env_submit(&e, cp, NULL);
+		int64_t until = env_now_ms() + ENV_PATIENCE_MS;
+
+		prober = start_prober(&e);
+		while (!env_number(&e, "SELECT NOT count(*) FROM operations WHERE active")) {
+			ck_assert_int_lt(env_now_ms(), until);
+			env_step(&e);
+		}
+		ck_assert_int_eq(kill(prober, SIGKILL), 0);
+		ck_assert_int_eq(waitpid(prober, NULL, 0), prober);
+		env_close(&e, cp);
+	}
+	env_teardown(&e);
+}
+END_TEST
+
 /* Fifty front ends at the same instant: one worker, one app-server. */
 #define FRONT_ENDS 50
 
@@ -355,4 +447,5 @@ END_TEST
 
 CCP_TEST_MAIN("workers", test_ready_then_idle, test_second_leaves, test_failed_says_why,
 	      test_killed, test_descriptors, test_poison, test_orderly_restarts, test_front_end,
-	      test_worker_that_dies, test_fifty_front_ends)
+	      test_worker_that_dies, test_spawn_is_tried_again, test_inline_among_probers,
+	      test_fifty_front_ends)

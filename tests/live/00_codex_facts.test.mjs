@@ -156,7 +156,9 @@ describe('codex facts', { skip: missing, timeout: 300000 }, () => {
     assert.equal(existsSync(inWorkspace('narrowed.txt')), false);
   });
 
-  it('turn/interrupt leaves commands running; they are listed and ended one by one', async () => {
+  it('turn/interrupt leaves commands running; they are listed and ended one by one', {
+    skip: lacks(145, 'list of background terminals'),
+  }, async () => {
     const terminals = async ({ id }) => (await codex.request('thread/backgroundTerminals/list', { threadId: id })).data;
     const state = async ({ id }) => (await codex.request('thread/read', { threadId: id })).thread.status;
     const thread = await startThread({ sandbox: 'danger-full-access' });
@@ -165,7 +167,7 @@ describe('codex facts', { skip: missing, timeout: 300000 }, () => {
     await model.held('terminals');
     assert.equal((await state(thread)).type, 'active');
     await codex.request('turn/interrupt', { threadId: thread.id, turnId: turn.id });
-    await codex.turnCompleted(turn.id);
+    await codex.turnCompleted(turn);
     assert.equal((await state(thread)).type, 'idle');
     const [left, ...more] = await terminals(thread);
     assert.deepEqual([left.command, more], ['sleep 1000', []]);

@@ -2,6 +2,7 @@
 
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
+import { isSince, lacks } from '../support/codex_env.mjs';
 import { missing, withEnv } from '../support/live_env.mjs';
 import { processesRunning, until } from '../support/processes.mjs';
 
@@ -18,9 +19,10 @@ const inBackground = (command) => `CALL exec_command ${JSON.stringify({ cmd: com
 const runs = (command) => processesRunning(command).length > 0;
 
 describe('what an interrupt leaves', { skip: missing, timeout: 120000 }, () => {
+  const noList = { skip: lacks(145, 'list of background terminals') };
   const interrupt = (client, operationId) => client.ok('codex_interrupt_turn', { operation_id: operationId });
 
-  it('a background terminal of the turn is ended, and told', () => withEnv({}, async (env) => {
+  it('a background terminal of the turn is ended, and told', noList, () => withEnv({}, async (env) => {
     const client = await env.client();
     const command = newCommand();
     const { operationId } = await client.submit(`${inBackground(command)}\nHOLD background`, FULL_ACCESS);
@@ -34,7 +36,7 @@ describe('what an interrupt leaves', { skip: missing, timeout: 120000 }, () => {
     await until(() => !runs(command), 'the command to end');
   }));
 
-  it('so is the command that the turn waits for', () => withEnv({}, async (env) => {
+  it('so is the command that the turn waits for', noList, () => withEnv({}, async (env) => {
     const client = await env.client();
     const command = newCommand();
     const { operationId } = await client.submit(`RUN ${command}`, FULL_ACCESS);
@@ -47,7 +49,7 @@ describe('what an interrupt leaves', { skip: missing, timeout: 120000 }, () => {
     await until(() => !runs(command), 'the command to end');
   }));
 
-  it('one that an earlier turn has left goes on, and is told', () => withEnv({}, async (env) => {
+  it('one that an earlier turn has left goes on, and is told', noList, () => withEnv({}, async (env) => {
     const client = await env.client();
     const [earlier, command] = [newCommand(), newCommand()];
     const first = await client.run(`${inBackground(earlier)}\nSAY the server is up`, FULL_ACCESS);
@@ -60,7 +62,20 @@ describe('what an interrupt leaves', { skip: missing, timeout: 120000 }, () => {
     assert.ok(runs(earlier));
   }));
 
-  it('a turn without commands has nothing to tell', () => withEnv({}, async (env) => {
+  const onlyThen = isSince(145) ? () => {} : it;
+
+  onlyThen('without a list it is said what was done, and what is not known', () => withEnv({}, async (env) => {
+    const client = await env.client();
+    const command = newCommand();
+    const { operationId } = await client.submit(`${inBackground(command)}\nHOLD unlisted`, FULL_ACCESS);
+    await env.model.held('unlisted');
+    const { status, terminals } = await interrupt(client, operationId);
+    assert.deepEqual([status, terminals.method], ['interrupted', isSince(115) ? 'clean' : 'unsupported']);
+    assert.match(terminals.meaning, /^this Codex /);
+    if (isSince(115)) await until(() => !runs(command), 'the command to end');
+  }));
+
+  it('a turn without commands has nothing to tell', noList, () => withEnv({}, async (env) => {
     const client = await env.client();
     const { operationId } = await client.submit('HOLD nothing');
     await env.model.held('nothing');
@@ -70,7 +85,9 @@ describe('what an interrupt leaves', { skip: missing, timeout: 120000 }, () => {
 });
 
 describe('stalled turns', { skip: missing, timeout: 120000 }, () => {
-  it('are told, and go on when there is news', () => withEnv({ variables: STALLS }, async (env) => {
+  const noStatus = { skip: lacks(115, 'status of a thread') };
+
+  it('are told, and go on when there is news', noStatus, () => withEnv({ variables: STALLS }, async (env) => {
     const client = await env.client();
     const { operationId } = await client.submit('HOLD silent\nSAY back again');
     await env.model.held('silent');
@@ -89,7 +106,7 @@ describe('stalled turns', { skip: missing, timeout: 120000 }, () => {
     assert.deepEqual(told.sort(), ['goes_on', 'stalled']);
   }));
 
-  it('are interrupted when that is configured', () => withEnv({
+  it('are interrupted when that is configured', noStatus, () => withEnv({
     variables: { ...STALLS, CODEX_MCP_STALLED_TURN_ACTION: 'interrupt' },
   }, async (env) => {
     const client = await env.client();

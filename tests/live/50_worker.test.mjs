@@ -5,7 +5,7 @@ import { spawnSync } from 'node:child_process';
 import { existsSync, mkdirSync, readdirSync, statSync, symlinkSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, it } from 'node:test';
-import { AppServer, findCodex, lacks } from '../support/codex_env.mjs';
+import { AppServer, CUT, findCodex, isSince, lacks } from '../support/codex_env.mjs';
 import { missing, program, socketIsMissing, withEnv } from '../support/live_env.mjs';
 import { isAlive, killAndSee, until } from '../support/processes.mjs';
 import { RawClient } from '../support/raw_client.mjs';
@@ -208,7 +208,7 @@ describe('controlling the worker', { skip: missing, timeout: 120000 }, () => {
   async function checkEnd(env, client, operationId, text) {
     const done = await client.wait(operationId);
     if (done.status === 'completed') assert.equal(done.finalReport.text, text);
-    else assert.deepEqual([done.status, done.reason], ['interrupted', 'app_server_exit']);
+    else assert.deepEqual([done.status, done.reason], CUT);
     assert.deepEqual((await client.status(operationId)).status, done.status);
     assert.ok(await env.asked(text) <= 1);
   }
@@ -262,6 +262,12 @@ describe('controlling the worker', { skip: missing, timeout: 120000 }, () => {
     await client.run('SAY warm');
     const { appServer } = await client.ok('codex_get_worker_status', { include_recent_commands: true });
     assert.ok(appServer.running && appServer.pid && appServer.instance && appServer.transport, JSON.stringify(appServer));
-    assert.deepEqual(appServer.unsupportedFeatures, [{ feature: 'approval policy on-failure', removedInVersion: '0.145.0' }]);
+    const minorOf = (version) => Number(version.split('.')[1]);
+    const [known, lacking] = [appServer.unsupportedFeatures, appServer.unsupportedFeatures.map(({ feature }) => feature)];
+    assert.equal(lacking.includes('approval policy on-failure'), isSince(145));
+    assert.equal(lacking.includes('clientUserMessageId'), !isSince(145));
+    assert.equal(lacking.includes('app-server --listen unix://'), appServer.transport === 'stdio');
+    assert.ok(known.every(({ minimumVersion, removedInVersion }) => (removedInVersion ? isSince(minorOf(removedInVersion))
+      : !isSince(minorOf(minimumVersion)))), JSON.stringify(known));
   });
 });

@@ -49,7 +49,8 @@ describe('Codex calls us', { skip: missing, timeout: 120000 }, () => {
     assert.equal(refused.error.code, 'CODEX_RECURSION_REFUSED');
     assert.equal(refused.error.retryable, false);
     if (TELLS) assert.deepEqual(refused.error.details, { operationId: tried.operationId, threadId: tried.threadId });
-    const own = shown(await client.run(`CALL mcp__cp/codex_get_operation_status ${JSON.stringify({ operation_id: looked.operationId })}`, POLICY));
+    const small = await client.run('SAY little', POLICY);
+    const own = shown(await client.run(`CALL mcp__cp/codex_get_operation_status ${JSON.stringify({ operation_id: small.operationId })}`, POLICY));
     assert.equal(own.status, 'completed');
     // Codex reads the annotations: what destroys needs somebody to allow it.
     if (!TELLS) return;

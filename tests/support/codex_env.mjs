@@ -46,6 +46,9 @@ export const CODEX_VERSION = versionOf(findCodex());
 // Whether the Codex under test is 0.MINOR or newer.
 export const isSince = (minor) => Number(CODEX_VERSION?.split('.')[1]) >= minor;
 
+// How an operation ends whose turn was cut with its app-server: before 0.115 the history does not tell.
+export const CUT = isSince(115) ? ['interrupted', 'app_server_exit'] : ['unknown_after_app_server_exit', 'no_evidence'];
+
 // Why a test that needs 0.MINOR cannot run, or false.
 export const lacks = (minor, what) => (isSince(minor) ? false : `Codex ${CODEX_VERSION} has no ${what}, which came with 0.${minor}`);
 

@@ -201,6 +201,7 @@ int main(int argc, char **argv)
 	const char *script = getenv("CCP_FAKE_SCRIPT");
 	struct fake f = {
 		.threads = json_object(),
+		.running = json_object(),
 		.later = json_array(),
 		.pending = json_array(),
 		.vars = json_object(),

@@ -145,6 +145,11 @@ static void do_finish(struct fake *f, char *args)
 	fake_serve(f, NULL, NULL, 1);
 }
 
+static void do_uncertain(struct fake *f, char *args)
+{
+	f->uncertain = true;
+}
+
 static void do_say(struct fake *f, char *args)
 {
 	fake_say_in_turns(f, args);
@@ -256,6 +261,7 @@ static const struct {
 	{ "request", do_request },
 	{ "finish", do_finish },
 	{ "say", do_say },
+	{ "uncertain", do_uncertain },
 	{ "fail", do_fail },
 	{ "delay", do_delay },
 	{ "garbage", do_garbage },

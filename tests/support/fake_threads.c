@@ -187,10 +187,22 @@ static json_t *thread_start(struct fake *f, const json_t *params, struct fake_er
 	return thread_answer(entry, false);
 }
 
+/* `answer` as it is while a turn ends. */
+static json_t *make_uncertain(json_t *answer)
+{
+	json_t *thread = json_object_get(answer, "thread"),
+	       *turns = json_object_get(thread, "turns");
+	json_t *last = json_array_get(turns, json_array_size(turns) - 1);
+
+	json_object_set_new(last, "status", json_string("interrupted"));
+	json_object_set_new(thread, "status", json_pack("{s:s}", "type", "idle"));
+	return answer;
+}
+
 static json_t *thread_resume(struct fake *f, const json_t *params, struct fake_error *error)
 {
 	const char *id = ccp_json_str(params, "threadId");
-	json_t *entry = json_object_get(f->threads, id);
+	json_t *entry = json_object_get(f->threads, id), *answer;
 
 	if (!entry) {
 		entry = load(f, id);
@@ -208,7 +220,11 @@ static json_t *thread_resume(struct fake *f, const json_t *params, struct fake_e
 	if (json_array_size(turns_of(entry)) == 0)
 		return fail(error, "no rollout found for thread id ", id);
 	fake_subscribe(f, id);
-	return thread_answer(entry, !ccp_json_bool(params, "excludeTurns", false));
+	answer = thread_answer(entry, !ccp_json_bool(params, "excludeTurns", false));
+	if (!f->uncertain)
+		return answer;
+	f->uncertain = false;
+	return make_uncertain(answer);
 }
 
 /* A new reference to a thread that is loaded or stored. */
@@ -388,12 +404,8 @@ static void keep_settings(json_t *entry, const json_t *params)
 
 static void log_running(struct fake *f)
 {
-	json_auto_t *n = json_integer(0);
-	const char *id;
-	json_t *entry;
+	json_auto_t *n = json_integer((json_int_t)json_object_size(f->running));
 
-	json_object_foreach (f->threads, id, entry)
-		json_integer_set(n, json_integer_value(n) + (active_turn(entry) != NULL));
 	fake_log("running-turns", n);
 }
 
@@ -421,6 +433,7 @@ static json_t *turn_start(struct fake *f, const json_t *params, struct fake_erro
 			 "inProgress", "error", "startedAt", seconds_now(), "completedAt",
 			 "durationMs");
 	json_array_append_new(turns_of(entry), turn);
+	json_object_set(f->running, id, entry);
 	log_running(f);
 	json_object_set(f->vars, "turnId", turn_id);
 	keep_settings(entry, params);
@@ -452,6 +465,7 @@ static void end_turn(struct fake *f, json_t *entry, const char *status)
 {
 	json_t *turn = active_turn(entry);
 
+	json_object_del(f->running, id_of(entry));
 	json_object_del(entry, "endsAt");
 	json_object_set_new(turn, "status", json_string(status));
 	json_object_set_new(turn, "completedAt", seconds_now());
@@ -500,8 +514,9 @@ int64_t fake_run_turns(struct fake *f)
 	const char *id;
 	json_t *entry;
 	int64_t next = 0;
+	void *tmp;
 
-	json_object_foreach (f->threads, id, entry) {
+	json_object_foreach_safe (f->running, tmp, id, entry) {
 		int64_t at = ccp_json_int(entry, "endsAt", 0);
 
 		if (at && at <= fake_now())
@@ -514,14 +529,7 @@ int64_t fake_run_turns(struct fake *f)
 
 bool fake_is_idle(struct fake *f)
 {
-	const char *id;
-	json_t *entry;
-
-	json_object_foreach (f->threads, id, entry) {
-		if (active_turn(entry))
-			return false;
-	}
-	return true;
+	return json_object_size(f->running) == 0;
 }
 
 void fake_set_flag(struct fake *f, const char *flag)
@@ -529,14 +537,11 @@ void fake_set_flag(struct fake *f, const char *flag)
 	const char *id;
 	json_t *entry;
 
-	json_object_foreach (f->threads, id, entry) {
+	json_object_foreach (f->running, id, entry) {
 		json_t *flags = *flag ? json_pack("[s]", flag) : json_array();
 
-		if (active_turn(entry))
-			set_status(f, entry,
-				   json_pack("{s:s, s:o}", "type", "active", "activeFlags", flags));
-		else
-			json_decref(flags);
+		set_status(f, entry,
+			   json_pack("{s:s, s:o}", "type", "active", "activeFlags", flags));
 	}
 }
 
@@ -544,11 +549,10 @@ void fake_finish_turns(struct fake *f, const char *status)
 {
 	const char *id;
 	json_t *entry;
+	void *tmp;
 
-	json_object_foreach (f->threads, id, entry) {
-		if (active_turn(entry))
-			end_turn(f, entry, status);
-	}
+	json_object_foreach_safe (f->running, tmp, id, entry)
+		end_turn(f, entry, status);
 }
 
 void fake_say_in_turns(struct fake *f, const char *text)
@@ -556,11 +560,9 @@ void fake_say_in_turns(struct fake *f, const char *text)
 	const char *id;
 	json_t *entry;
 
-	json_object_foreach (f->threads, id, entry) {
-		json_t *turn = active_turn(entry), *item = turn ? agent_message(turn, text) : NULL;
+	json_object_foreach (f->running, id, entry) {
+		json_t *turn = active_turn(entry), *item = agent_message(turn, text);
 
-		if (!turn)
-			continue;
 		json_object_set_new(item, "id", new_id());
 		json_array_append_new(json_object_get(turn, "items"), item);
 		notify_item(f, "item/completed", "completedAtMs", entry, turn, item);

@@ -239,6 +239,8 @@ server.on('error', (error) => {
   process.stderr.write(`model_server: ${error.message}\n`);
   process.exit(1);
 });
+// A test that waits for a command stands still; its connection must not be closed under it.
+server.keepAliveTimeout = 0;
 server.listen(Number(options.port), '127.0.0.1', () => {
   const { port } = server.address();
   if (options['port-file']) writeFileSync(options['port-file'], `${port}\n`);

@@ -2,6 +2,8 @@
 
 #include <fcntl.h>
 #include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
 
 #include "base/path.h"
 #include "ccp_check.h"
@@ -171,5 +173,48 @@ START_TEST(test_dir_of_another)
 }
 END_TEST
 
+/* In a directory that cannot be opened, and so not be synced; as somebody to whom permissions
+ * apply. Which step failed, 0: none. */
+static int publish_in_closed(const char *path)
+{
+	_cleanup_error_ struct codexcp_error err = { 0 };
+	_cleanup_free_ char *temp = NULL;
+	_cleanup_close_ int fd = -1;
+
+	if (geteuid() == 0 && setresuid(12345, 12345, 12345) < 0)
+		return 1;
+	if (asprintf(&temp, "%s.XXXXXX", path) < 0 || (fd = ccp_file_temp(temp, NULL)) < 0)
+		return 2;
+	if (ccp_file_publish(fd, temp, path, &err) == 0)
+		return 3;
+	if (!strstr(err.message, "cannot open"))
+		return 4;
+	return access(path, F_OK) == 0 ? 5 : 0;
+}
+
+/* What is told as failed is not there. */
+START_TEST(test_publish_fails)
+{
+	_cleanup_free_ char *path = NULL;
+	int status;
+	pid_t pid;
+
+	setup();
+	path = ccp_path_join(dir, "f");
+	if (geteuid() == 0)
+		ck_assert_int_eq(chown(dir, 12345, (gid_t)-1), 0);
+	ck_assert_int_eq(chmod(dir, 0300), 0);
+	pid = fork();
+	ck_assert_int_ge(pid, 0);
+	if (pid == 0)
+		_exit(publish_in_closed(path));
+	ck_assert_int_eq(waitpid(pid, &status, 0), pid);
+	ck_assert(WIFEXITED(status));
+	ck_assert_int_eq(WEXITSTATUS(status), 0);
+	ck_assert_int_eq(chmod(dir, 0700), 0);
+	ccp_test_remove_dir(dir);
+}
+END_TEST
+
 CCP_TEST_MAIN("file", test_replace, test_replace_fails, test_read, test_read_empty, test_open,
-	      test_dir_make, test_dir_check_private, test_dir_of_another)
+	      test_dir_make, test_dir_check_private, test_dir_of_another, test_publish_fails)

@@ -55,7 +55,7 @@ CODEXCP_API int codexcp_database_backup(struct codexcp *cp, const char *path, js
 struct codexcp_prune {
 	long long older_than_ms; /**< finished operations and journal rows, 0: as configured */
 	long long keep;          /**< finished operations, 0: as configured */
-	int dry_run;             /**< only count */
+	int dry_run;             /**< only count; writes nothing */
 };
 
 /**
