@@ -18,12 +18,13 @@ struct pattern {
 static const struct pattern patterns[] = {
 	{ "Server overloaded", NULL, CCP_PROBLEM_OVERLOADED, "0.169" },
 	{ "already has an active writer", NULL, CCP_PROBLEM_ELSEWHERE, "0.169" },
+	/* Also where the metadata cannot be read: of a process that is dead this is for ever. */
+	{ "is empty", "rollout", CCP_PROBLEM_EMPTY, "0.169" },
 	/* Said for a moment after the first turn/start of a thread. */
 	{ "list_turns is not supported yet", NULL, CCP_PROBLEM_NOT_READY, "0.169" },
 	{ "failed to read session metadata", NULL, CCP_PROBLEM_NOT_READY, "0.169" },
 	/* Said for a moment after thread/unsubscribe. */
 	{ "is closing", "thread", CCP_PROBLEM_NOT_READY, "0.115" },
-	{ "is empty", "rollout", CCP_PROBLEM_EMPTY, "0.145" },
 	{ "no rollout found", NULL, CCP_PROBLEM_NO_THREAD, "0.169" },
 	{ "thread not loaded", NULL, CCP_PROBLEM_NO_THREAD, "0.169" },
 	{ "thread not found", NULL, CCP_PROBLEM_NO_THREAD, "0.169" },

@@ -288,7 +288,7 @@ static void take_outcome(struct apply_job *job)
 	if (!live)
 		return;
 	if (job->outcome.to != CCP_STEP_IS_LOOKING_UP)
-		live->looks = 0;
+		live->looks = live->unready = 0;
 	live->watch.stalled = live->op.stalled_at != 0;
 	if (job->outcome.changed)
 		ccp_carry_out(live, job->outcome.effects);

@@ -30,6 +30,7 @@ struct ccp_live {
 	struct ccp_track *track;
 	struct ccp_timer *timer; /* for looking again */
 	int looks;               /* looks at the thread since it was lost */
+	int unready;             /* looks that Codex was not ready for, since then */
 	unsigned connection;     /* on which turn/start was sent; 0: by an earlier worker */
 	/* turn/completed of a turn that may be ours: its id is not known yet */
 	json_t *early_end;

@@ -23,6 +23,8 @@
 #define CUT_LOOKS 3
 /* Looks at the process that was asked and never answered: it may still do what it was asked. */
 #define UNANSWERED_LOOKS 60
+/* Looks for which Codex was not ready: that lasts a moment. They say nothing about the turn. */
+#define UNREADY_LOOKS 60
 /* Looks that fail for a reason that we do not know. */
 #define REFUSED_LOOKS     10
 #define RESUME_TIMEOUT_MS 60000
@@ -227,6 +229,16 @@ static void read_history(struct ccp_live *live)
 		elsewhere(live);
 }
 
+/* Nothing that is said again and again is waited for without end. */
+static void look_again(struct ccp_live *live, int *failed, int most,
+		       const struct ccp_op_change *change)
+{
+	if (++*failed < most)
+		ccp_look_up_later(live, 0);
+	else
+		ccp_runner_apply(live->runner, live->op.id, CCP_OP_NO_EVIDENCE, change, NULL);
+}
+
 static void look_failed(struct ccp_live *live, const struct codexcp_error *err)
 {
 	const struct ccp_op_change change = { .epoch = live->op.epoch,
@@ -249,19 +261,17 @@ static void look_failed(struct ccp_live *live, const struct codexcp_error *err)
 		return;
 	case CCP_PROBLEM_GONE:
 		return;
-	case CCP_PROBLEM_NOT_READY:
 	case CCP_PROBLEM_OVERLOADED:
 	case CCP_PROBLEM_TIMEOUT:
 		ccp_look_up_later(live, 0);
 		return;
+	case CCP_PROBLEM_NOT_READY:
+		look_again(live, &live->unready, UNREADY_LOOKS, &change);
+		return;
 	case CCP_PROBLEM_INVALID:
 	case CCP_PROBLEM_NO_TURN:
 	case CCP_PROBLEM_LOGIN:
-		if (++live->looks < REFUSED_LOOKS) {
-			ccp_look_up_later(live, 0);
-			return;
-		}
-		ccp_runner_apply(runner, live->op.id, CCP_OP_NO_EVIDENCE, &change, NULL);
+		look_again(live, &live->looks, REFUSED_LOOKS, &change);
 		return;
 	case CCP_PROBLEM_ARCHIVED:
 		ccp_runner_apply(runner, live->op.id, CCP_OP_NO_EVIDENCE, &change, NULL);

@@ -277,6 +277,10 @@ END_TEST
 
 /* Codex killed between making the file of a thread and its first record: that file stays empty for
  * ever. */
+#define EMPTY                                                                                      \
+	"expect thread/resume\nerror -32603 failed to read thread: thread-store internal error: "  \
+	"failed to read session metadata /r.jsonl: rollout at /r.jsonl is empty\n"
+
 START_TEST(test_empty_rollout)
 {
 	struct engine_env e;
@@ -289,10 +293,7 @@ START_TEST(test_empty_rollout)
 	op = env_submit(&e, cp, NULL);
 	env_wait_count(&e, "turn/start", 1);
 	env_close(&e, cp);
-	env_script(&e, "expect thread/resume\nerror -32603 rollout /r.jsonl is empty\n"
-		       "expect thread/resume\nerror -32603 rollout /r.jsonl is empty\n"
-		       "expect thread/resume\nerror -32603 rollout /r.jsonl is empty\n"
-		       "expect thread/resume\nerror -32603 rollout /r.jsonl is empty\n");
+	env_script(&e, EMPTY EMPTY EMPTY EMPTY);
 	cp = env_open(&e, CODEXCP_MODE_INLINE);
 	env_ends(&e, cp, op, "completed", NULL);
 	ck_assert_int_le(env_count(&e, "thread/resume"), 3);

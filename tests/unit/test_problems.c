@@ -25,6 +25,10 @@ static const struct {
 	  CODEXCP_E_BUSY, "threadNotReady" },
 	{ -32600, "thread 1 is closing; retry thread/resume after the thread is closed",
 	  CCP_PROBLEM_NOT_READY, CODEXCP_E_BUSY, "threadNotReady" },
+	{ -32603,
+	  "failed to read thread: thread-store internal error: failed to read session metadata "
+	  "/h/sessions/r.jsonl: rollout at /h/sessions/r.jsonl is empty",
+	  CCP_PROBLEM_EMPTY, CODEXCP_E_BUSY, "threadEmpty" },
 	{ -32603, "rollout at /h/sessions/r.jsonl is empty", CCP_PROBLEM_EMPTY, CODEXCP_E_BUSY,
 	  "threadEmpty" },
 	{ -32600, "input is empty", CCP_PROBLEM_INVALID, CODEXCP_E_SEND_FAILED, "invalidRequest" },
