@@ -99,9 +99,6 @@ static void not_sent(struct ccp_live *live, const struct codexcp_error *err)
 				  : err->code == CODEXCP_E_NO_MEMORY            ? CCP_OP_TRANSIENT
 										: CCP_OP_REFUSED;
 
-	/* The connection is lost, and not told yet: its event is for all operations. */
-	if (gone && ccp_appserver_state(live->runner->as) == CCP_APPSERVER_READY)
-		return;
 	ccp_runner_apply(live->runner, live->op.id, event, &change, NULL);
 }
 

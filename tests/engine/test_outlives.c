@@ -256,6 +256,9 @@ START_TEST(test_submitted_while_lost)
 		ck_assert_uint_lt(n, CCP_ARRAY_SIZE(ops));
 		ops[n++] = env_submit(&e, cp,
 				      json_pack("{s:s}", "dedup_policy", "idempotency_only"));
+		/* The connection is missed for a tenth of a second. */
+		for (int i = 0; i < 5; i++)
+			env_step(&e);
 	}
 	for (size_t i = 0; i < n; i++) {
 		env_ends(&e, cp, ops[i], "completed", NULL);
