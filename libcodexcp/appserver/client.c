@@ -406,6 +406,9 @@ void ccp_appserver_detach(struct ccp_appserver *as)
 
 enum ccp_appserver_state ccp_appserver_state(const struct ccp_appserver *as)
 {
+	/* It is about to tell that it is gone. */
+	if (as->state == CCP_APPSERVER_READY && as->transport && as->transport->lost)
+		return CCP_APPSERVER_STARTING;
 	return as->state;
 }
 
@@ -447,7 +450,7 @@ int ccp_appserver_call(struct ccp_appserver *as, const char *method, json_t *par
 	_cleanup_free_ struct call *call = NULL;
 	int r;
 
-	if (as->state != CCP_APPSERVER_READY)
+	if (ccp_appserver_state(as) != CCP_APPSERVER_READY)
 		return unavailable(params, err);
 	call = malloc(sizeof(*call));
 	if (!call) {

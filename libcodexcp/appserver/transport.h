@@ -47,6 +47,7 @@ struct ccp_transport {
 	const struct ccp_transport_events *events;
 	void *data;
 	struct ccp_process_id process; /* pid 0 as long as there is none */
+	bool lost;                     /* nothing can be sent any more: `closed` is to come */
 };
 
 /* Strings are borrowed as long as the transport lives. */

@@ -142,6 +142,7 @@ static void lose(struct sock *self, const char *why)
 	if (self->stage != STOP) {
 		problem(self, "closed the connection", why);
 		self->stage = LOST;
+		self->base.lost = true;
 		ccp_timer_start(self->timer, LOST_MS);
 	}
 	drop_connection(self);

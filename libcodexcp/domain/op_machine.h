@@ -41,6 +41,7 @@
 	  "no trace of the turn, but the machine was started again since")                         \
 	X(STALLED, "stalled", "its turn tells nothing, and nothing that it waits for runs")        \
 	X(GOES_ON, "goes_on", "there is news of a turn that was stalled")                          \
+	X(NO_EVIDENCE, "no_evidence", "looked up in vain: nothing tells what became of it")        \
 	X(INTERRUPT, "interrupt", "somebody wants it to stop")
 
 enum ccp_op_event {
@@ -72,6 +73,12 @@ enum ccp_op_effect {
 	CCP_OP_EFFECTS(X)
 #undef X
 };
+
+/* Those that are a part of the row, and done with the commit. */
+#define CCP_OP_ROW_EFFECTS                                                                         \
+	(CCP_EFFECT_WAIT_BACKOFF | CCP_EFFECT_WAIT_SHORT | CCP_EFFECT_FREE_ATTEMPT |               \
+	 CCP_EFFECT_CLEAN_STEP | CCP_EFFECT_FORGET_THREAD | CCP_EFFECT_CONTINUE |                  \
+	 CCP_EFFECT_COUNT_CONTINUATION | CCP_EFFECT_WAIT_QUOTA)
 
 #define CCP_OP_MAX_ATTEMPTS    3
 #define CCP_OP_MAX_OVERLOADS   10

@@ -4,6 +4,7 @@
 #include <string.h>
 #include <utlist.h>
 
+#include "base/crash_point.h"
 #include "base/json.h"
 #include "base/log.h"
 #include "base/str.h"
@@ -73,6 +74,7 @@ static struct ccp_live *add_live(struct ccp_runner *runner, struct ccp_op *op)
 		return NULL;
 	}
 	live->runner = runner;
+	live->walk = runner->walks;
 	live->op = *op;
 	*op = (struct ccp_op){ 0 };
 	DL_APPEND(runner->live, live);
@@ -93,6 +95,7 @@ static int write_tracks(struct ccp_db *db, void *data, struct codexcp_error *err
 		if (r < 0)
 			return r;
 	}
+	CCP_CRASH_POINT("progress", "commit", "before");
 	return 0;
 }
 
@@ -101,6 +104,7 @@ static void tracks_written(const struct codexcp_error *err, void *data)
 	struct ccp_runner *runner = data;
 	struct ccp_live *live;
 
+	CCP_CRASH_POINT("progress", "commit", "after");
 	if (err) {
 		if (err->code != CODEXCP_E_CANCELLED)
 			ccp_runner_trouble("progress was not written", NULL, err);
@@ -162,35 +166,11 @@ static void reach_app_server(struct ccp_runner *runner)
 
 void ccp_runner_start_app_server(struct ccp_runner *runner)
 {
+	if (runner->has_left)
+		return;
 	ccp_timer_stop(runner->idle_timer);
 	if (!ccp_timer_active(runner->start_timer))
 		reach_app_server(runner);
-}
-
-static void carry_out(struct ccp_live *live, unsigned effects)
-{
-	if (effects & CCP_EFFECT_START_APP_SERVER) {
-		ccp_runner_start_app_server(live->runner);
-		/* It came up while the claim waited for the database: nobody tells us again. */
-		if (ccp_appserver_state(live->runner->as) == CCP_APPSERVER_READY)
-			ccp_runner_apply(live->runner, live->op.id, CCP_OP_APP_SERVER_READY, NULL,
-					 NULL);
-	}
-	if (effects & CCP_EFFECT_SEND_THREAD)
-		ccp_send_thread(live);
-	if (effects & CCP_EFFECT_SEND_TURN)
-		ccp_send_turn(live);
-	if (effects & CCP_EFFECT_SEND_INTERRUPT)
-		ccp_send_interrupt(live, NULL, NULL);
-	if (effects & CCP_EFFECT_LET_GO)
-		ccp_quota_over(live->runner);
-	if (effects & CCP_EFFECT_LOOK_UP) {
-		ccp_runner_start_app_server(live->runner);
-		if (effects & CCP_EFFECT_WAIT_SHORT)
-			ccp_look_up_later(live, 0);
-		else
-			ccp_look_up(live);
-	}
 }
 
 static int apply_tx(struct ccp_db *db, void *data, struct codexcp_error *err)
@@ -212,6 +192,7 @@ static int apply_tx(struct ccp_db *db, void *data, struct codexcp_error *err)
 	if (r == 0)
 		r = ccp_op_apply(db, ccp_loop_clock(job->runner->options.loop), job->op_id,
 				 job->event, &job->change, &job->outcome, err);
+	CCP_CRASH_POINT("commit", ccp_op_event_name(job->event), "before");
 	return r;
 }
 
@@ -249,6 +230,8 @@ bool ccp_runner_has_left(struct ccp_runner *runner)
 /* Nothing runs any more, or what runs has had its time. */
 static void leave_now(struct ccp_runner *runner)
 {
+	if (runner->stopping)
+		return;
 	ccp_timer_stop(runner->leave_timer);
 	ccp_timer_stop(runner->start_timer);
 	if (outlives_us(runner))
@@ -306,15 +289,13 @@ static void take_outcome(struct apply_job *job)
 		return;
 	if (job->outcome.to != CCP_STEP_IS_LOOKING_UP)
 		live->looks = 0;
-	if (runs) {
-		if (job->outcome.changed)
-			carry_out(live, job->outcome.effects);
+	live->watch.stalled = live->op.stalled_at != 0;
+	if (job->outcome.changed)
+		ccp_carry_out(live, job->outcome.effects);
+	if (runs)
 		ccp_turn_known(live);
-		return;
-	}
-	if (job->outcome.effects & CCP_EFFECT_READ_LIMITS)
-		ccp_quota_read(live);
-	end_live(live);
+	else
+		end_live(live);
 }
 
 static void apply_done(const struct codexcp_error *err, void *data)
@@ -322,6 +303,7 @@ static void apply_done(const struct codexcp_error *err, void *data)
 	struct apply_job *job = data;
 	struct ccp_runner *runner = job->runner;
 
+	CCP_CRASH_POINT("commit", ccp_op_event_name(job->event), "after");
 	if (job->event == CCP_OP_CLAIM)
 		runner->claiming = false;
 	if (!err) {

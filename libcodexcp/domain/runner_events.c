@@ -197,25 +197,28 @@ static void on_request(json_t *id, const char *method, json_t *params, void *dat
 		ccp_runner_flush_soon(runner);
 }
 
-/* Calls fn for each that is still live when its turn comes: fn may end any of them. */
+static struct ccp_live *next_unvisited(const struct ccp_runner *runner, unsigned walk)
+{
+	struct ccp_live *live;
+
+	DL_FOREACH (runner->live, live)
+		if (live->walk != walk)
+			return live;
+	return NULL;
+}
+
+/* Calls fn for each that is live when its turn comes: fn may end any of them. */
 static void each_live(struct ccp_runner *runner,
 		      void (*fn)(struct ccp_live *live, const struct codexcp_error *why),
 		      const struct codexcp_error *why)
 {
-	size_t n = ccp_runner_active(runner), i = 0;
-	char(*ids)[CCP_ID_SIZE] = calloc(n + 1, sizeof(*ids));
+	unsigned walk = ++runner->walks;
 	struct ccp_live *live;
 
-	if (!ids)
-		return;
-	DL_FOREACH (runner->live, live)
-		snprintf(ids[i++], sizeof(*ids), "%s", live->op.id);
-	for (i = 0; i < n; i++) {
-		live = ccp_live_find(runner, ids[i]);
-		if (live)
-			fn(live, why);
+	while ((live = next_unvisited(runner, walk))) {
+		live->walk = walk;
+		fn(live, why);
 	}
-	free(ids);
 }
 
 static void app_server_ready(struct ccp_live *live, const struct codexcp_error *why)

@@ -7,6 +7,7 @@
 #include <string.h>
 #include <utlist.h>
 
+#include "base/crash_point.h"
 #include "base/str.h"
 #include "domain/runner_internal.h"
 #include "store/worker_store.h"
@@ -18,14 +19,17 @@ struct instance_job {
 static int put_tx(struct ccp_db *db, void *data, struct codexcp_error *err)
 {
 	struct instance_job *job = data;
+	int r = ccp_instance_put(db, &job->row, err);
 
-	return ccp_instance_put(db, &job->row, err);
+	CCP_CRASH_POINT("instance", "commit", "before");
+	return r;
 }
 
 static void put_done(const struct codexcp_error *err, void *data)
 {
 	struct instance_job *job = data;
 
+	CCP_CRASH_POINT("instance", "commit", "after");
 	if (err && err->code != CODEXCP_E_CANCELLED)
 		ccp_runner_trouble("an app-server instance was not recorded", NULL, err);
 	ccp_instance_row_done(&job->row);
@@ -121,7 +125,8 @@ static bool has_turn_on(const struct ccp_op *op, const char *instance)
 {
 	return op->active && op->instance && ccp_streq(op->instance, instance) &&
 	       !ccp_streq(op->phase, "queued") && !ccp_streq(op->phase, "claimed") &&
-	       !ccp_streq(op->phase, "thread_start_sent");
+	       !ccp_streq(op->phase, "thread_start_sent") &&
+	       !ccp_streq(op->phase, "waiting_for_quota");
 }
 
 bool ccp_instance_has_turns(const struct ccp_runner *runner)

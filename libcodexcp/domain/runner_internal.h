@@ -1,8 +1,9 @@
 /*
- * What the files of the runner share: runner.c (life, rows), runner_events.c (what app-server
- * says), runner_send.c (requests to Codex and their answers), runner_lookup.c (what happened to a
- * lost turn), runner_watch.c (turns without news), runner_terminals.c (what an interrupted turn
- * leaves running), runner_quota.c (the account's limit), runner_schedule.c (who is next).
+ * What the files of the runner share: runner.c (life, rows), runner_effects.c (what a decision asks
+ * for), runner_events.c (what app-server says), runner_send.c (requests to Codex and their
+ * answers), runner_lookup.c (what happened to a lost turn), runner_watch.c (turns without news),
+ * runner_terminals.c (what an interrupted turn leaves running), runner_quota.c (the account's
+ * limit), runner_schedule.c (who is next).
  */
 #pragma once
 
@@ -37,6 +38,7 @@ struct ccp_live {
 	struct ccp_sweep *sweep; /* of what the interrupted turn leaves running, or NULL */
 	bool request_shown;      /* the thread's history shows what was asked for */
 	bool answered;           /* the model has said something */
+	unsigned walk;           /* the last one over all that came by */
 	struct ccp_live *next, *prev;
 };
 
@@ -81,6 +83,7 @@ struct ccp_runner {
 	unsigned connection;      /* counts the connections to app-servers */
 	void (*left)(void *data); /* nothing is claimed any more; called when all is let go of */
 	bool has_left;
+	unsigned walks; /* over all live operations, counted */
 	char boot[CCP_BOOT_ID_SIZE];
 };
 
@@ -111,6 +114,9 @@ bool ccp_runner_has_left(struct ccp_runner *runner);
 
 /* Write what the tracks have collected, a little later. */
 void ccp_runner_flush_soon(struct ccp_runner *runner);
+
+/* runner_effects.c: what a decision asks for, once it is on disk */
+void ccp_carry_out(struct ccp_live *live, unsigned effects);
 
 /* runner_events.c */
 extern const struct ccp_appserver_events ccp_runner_app_events;

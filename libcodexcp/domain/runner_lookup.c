@@ -19,6 +19,8 @@
 /* Looks at a live process before absence is believed, and while a turn without our mark runs. */
 #define ABSENT_LOOKS 2
 #define ACTIVE_LOOKS 6
+/* Looks at a live process before a turn that it calls cut is believed to be. */
+#define CUT_LOOKS 3
 /* Looks at the process that was asked and never answered: it may still do what it was asked. */
 #define UNANSWERED_LOOKS 60
 /* Looks that fail for a reason that we do not know. */
@@ -83,7 +85,7 @@ static void unanswered(struct ccp_live *live)
 	}
 	ccp_fail(&err, CODEXCP_E_TIMEOUT,
 		 "Codex did not answer turn/start, and the thread's history has no such turn");
-	ccp_runner_apply(live->runner, live->op.id, CCP_OP_REFUSED, &change, NULL);
+	ccp_runner_apply(live->runner, live->op.id, CCP_OP_NO_EVIDENCE, &change, NULL);
 }
 
 /* The process still has the request. When the connection on which it was sent is lost it has not:
@@ -125,7 +127,16 @@ static void outcome_not_told(struct ccp_live *live)
 
 	ccp_fail(&err, CODEXCP_E_UNSUPPORTED_BY_CODEX_VERSION,
 		 "the turn began, and this Codex version does not record how it ended");
-	ccp_runner_apply(live->runner, live->op.id, CCP_OP_REFUSED, &change, NULL);
+	ccp_runner_apply(live->runner, live->op.id, CCP_OP_NO_EVIDENCE, &change, NULL);
+}
+
+/* While a turn begins or ends its history says for a moment that it was cut, though the process
+ * that runs it lives, and nobody asked for that. */
+static bool may_not_be_cut(struct ccp_live *live, const struct ccp_turn *turn)
+{
+	return ccp_streq(turn->status, "interrupted") && !live->op.interrupt_at &&
+	       is_alive(ccp_instance_fate(live->runner, live->op.instance)) &&
+	       ++live->looks < CUT_LOOKS;
 }
 
 static void found(struct ccp_live *live, const struct ccp_turn *turn,
@@ -142,6 +153,10 @@ static void found(struct ccp_live *live, const struct ccp_turn *turn,
 		.instance = info->instance,
 	};
 
+	if (may_not_be_cut(live, turn)) {
+		ccp_look_up_later(live, 0);
+		return;
+	}
 	if (!outcome) {
 		outcome_not_told(live);
 		return;
@@ -167,6 +182,51 @@ static void empty(struct ccp_live *live)
 		absent(live, fate, false);
 }
 
+/* Somebody else has the thread open. Told once; then it is only looked at again. */
+static void elsewhere(struct ccp_live *live)
+{
+	if (!ccp_streq(live->op.reason, "thread_open_elsewhere"))
+		ccp_runner_apply(live->runner, live->op.id, CCP_OP_THREAD_ELSEWHERE, NULL, NULL);
+	else
+		ccp_look_up_later(live, ELSEWHERE_MS);
+}
+
+static bool is_dead(enum ccp_instance_fate fate)
+{
+	return fate == CCP_INSTANCE_DEAD || fate == CCP_INSTANCE_POWER_LOSS;
+}
+
+static void on_history(json_t *result, const struct codexcp_error *err, void *data)
+{
+	struct ccp_send *send = data;
+	struct ccp_live *live = ccp_live_find(send->runner, send->op_id);
+	struct ccp_thread_answer answer;
+	struct ccp_turn turn;
+
+	if (!live || !is_lost(live))
+		; /* It has ended, or gone on, meanwhile. */
+	else if (err || ccp_thread_answer_parse(result, &answer, NULL) < 0)
+		elsewhere(live);
+	else if (!find_turn(live, answer.turns, &turn))
+		absent(live, ccp_instance_fate(live->runner, live->op.instance), false);
+	else if (ccp_streq(turn.status, "inProgress"))
+		elsewhere(live);
+	else
+		found(live, &turn, &answer, result);
+	ccp_send_done(send);
+}
+
+/* The process that ran the turn is dead, so its history will not change: it can be read, whoever
+ * has the thread open by now. */
+static void read_history(struct ccp_live *live)
+{
+	json_t *params = json_pack("{s:s, s:b}", "threadId", live->op.thread_id, "includeTurns", 1);
+
+	if (ccp_send_start(live, "thread/read", params, RESUME_TIMEOUT_MS, on_history, NULL, NULL) <
+	    0)
+		elsewhere(live);
+}
+
 static void look_failed(struct ccp_live *live, const struct codexcp_error *err)
 {
 	const struct ccp_op_change change = { .epoch = live->op.epoch,
@@ -179,11 +239,10 @@ static void look_failed(struct ccp_live *live, const struct codexcp_error *err)
 		absent(live, ccp_instance_fate(runner, live->op.instance), false);
 		return;
 	case CCP_PROBLEM_ELSEWHERE:
-		/* Told once; then it is only looked at again. */
-		if (!ccp_streq(live->op.reason, "thread_open_elsewhere"))
-			ccp_runner_apply(runner, live->op.id, CCP_OP_THREAD_ELSEWHERE, NULL, NULL);
+		if (is_dead(ccp_instance_fate(runner, live->op.instance)))
+			read_history(live);
 		else
-			ccp_look_up_later(live, ELSEWHERE_MS);
+			elsewhere(live);
 		return;
 	case CCP_PROBLEM_EMPTY:
 		empty(live);
@@ -202,10 +261,10 @@ static void look_failed(struct ccp_live *live, const struct codexcp_error *err)
 			ccp_look_up_later(live, 0);
 			return;
 		}
-		ccp_runner_apply(runner, live->op.id, CCP_OP_REFUSED, &change, NULL);
+		ccp_runner_apply(runner, live->op.id, CCP_OP_NO_EVIDENCE, &change, NULL);
 		return;
 	case CCP_PROBLEM_ARCHIVED:
-		ccp_runner_apply(runner, live->op.id, CCP_OP_REFUSED, &change, NULL);
+		ccp_runner_apply(runner, live->op.id, CCP_OP_NO_EVIDENCE, &change, NULL);
 		return;
 	}
 }
@@ -228,7 +287,8 @@ static void look_at(struct ccp_live *live, json_t *result)
 /* A turn that runs as far as we know: only its end is news. */
 static void check(struct ccp_live *live, json_t *result, const struct codexcp_error *err)
 {
-	struct ccp_thread_answer answer;
+	const struct ccp_op_change lost = { .orderly = true };
+	struct ccp_thread_answer answer = { 0 };
 	struct ccp_turn turn;
 
 	/* The death of the process is told by its own event. */
@@ -239,6 +299,9 @@ static void check(struct ccp_live *live, json_t *result, const struct codexcp_er
 		found(live, &turn, &answer, result);
 	else if (++live->looks < REFUSED_LOOKS)
 		ccp_look_up_later(live, 0);
+	else if (!err && !answer.active)
+		/* The thread is at rest and does not know the turn: it is lost. */
+		ccp_runner_apply(live->runner, live->op.id, CCP_OP_CONNECTION_LOST, &lost, NULL);
 	/* else it is looked at again when it has been quiet for long: runner_watch.c */
 }
 

@@ -43,7 +43,8 @@ void ccp_quota_notification(struct ccp_runner *runner, const char *method, const
 static bool is_answer(const struct ccp_event *event)
 {
 	return event->kind == CCP_EVENT_MESSAGE_DELTA ||
-	       (event->kind == CCP_EVENT_ITEM_COMPLETED &&
+	       ((event->kind == CCP_EVENT_ITEM_STARTED ||
+		 event->kind == CCP_EVENT_ITEM_COMPLETED) &&
 		!ccp_streq(event->item_type, "userMessage"));
 }
 

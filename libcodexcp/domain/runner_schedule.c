@@ -35,7 +35,7 @@ static void rest(struct ccp_runner *runner)
 {
 	if (ccp_instance_is_unwanted(runner))
 		ccp_runner_stop_app_server(runner);
-	else if (runner->options.app_server_idle_ms)
+	else if (runner->options.app_server_idle_ms && !ccp_timer_active(runner->idle_timer))
 		ccp_timer_start(runner->idle_timer, runner->options.app_server_idle_ms);
 }
 

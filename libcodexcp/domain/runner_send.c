@@ -88,14 +88,20 @@ static void request_failed(struct ccp_send *send, const struct codexcp_error *er
 /* Nothing was sent: the operation fails or goes back, as the machine says. */
 static void not_sent(struct ccp_live *live, const struct codexcp_error *err)
 {
-	struct ccp_op_change change = { .epoch = live->op.epoch,
-					.attempt = live->op.attempt,
-					.error = err };
-	enum ccp_op_event event = err->code == CODEXCP_E_APP_SERVER_UNAVAILABLE
-					  ? CCP_OP_CONNECTION_LOST
-				  : err->code == CODEXCP_E_NO_MEMORY ? CCP_OP_TRANSIENT
-								     : CCP_OP_REFUSED;
+	/* Nothing died with it. */
+	struct ccp_op_change change = {
+		.epoch = live->op.epoch, .attempt = live->op.attempt, .orderly = true, .error = err
+	};
+	enum ccp_op_event gone = ccp_streq(live->op.phase, "turn_start_sent")
+					 ? CCP_OP_CONNECTION_LOST
+					 : CCP_OP_APP_SERVER_UNAVAILABLE;
+	enum ccp_op_event event = err->code == CODEXCP_E_APP_SERVER_UNAVAILABLE ? gone
+				  : err->code == CODEXCP_E_NO_MEMORY            ? CCP_OP_TRANSIENT
+										: CCP_OP_REFUSED;
 
+	/* The connection is lost, and not told yet: its event is for all operations. */
+	if (gone && ccp_appserver_state(live->runner->as) == CCP_APPSERVER_READY)
+		return;
 	ccp_runner_apply(live->runner, live->op.id, event, &change, NULL);
 }
 
@@ -244,17 +250,15 @@ static int check_version(const struct ccp_live *live, struct codexcp_error *err)
 void ccp_send_thread(struct ccp_live *live)
 {
 	_cleanup_error_ struct codexcp_error err = { 0 };
-	const char *instance = ccp_appserver_info(live->runner->as)->instance;
 
 	if (ccp_place_check(live->op.cwd, live->op.allowed_root, &err) < 0 ||
 	    check_version(live, &err) < 0)
 		not_sent(live, &err);
 	else if (!live->op.thread_id)
 		start_thread(live);
-	else if (live->op.thread_is_new && ccp_streq(live->op.instance, instance))
-		/* Still loaded, and without a turn there is nothing to resume. */
-		ccp_runner_apply(live->runner, live->op.id, CCP_OP_THREAD_READY, NULL, NULL);
 	else
+		/* One that we have started before, too: since then it was let go of, or the
+		 * connection is another, and turn/start alone does not let us hear of its turn. */
 		resume_thread(live);
 }
 
@@ -433,8 +437,9 @@ void ccp_send_interrupt(struct ccp_live *live, ccp_interrupt_fn fn, void *fn_dat
 	live->interrupting = true;
 	if (ccp_send_start(live, "turn/interrupt", params, INTERRUPT_TIMEOUT_MS, on_interrupted,
 			   &send, &err) < 0) {
+		/* With the connection gone the row remembers the wish. */
 		if (fn)
-			fn(&err, fn_data);
+			fn(ccp_codex_problem(&err) == CCP_PROBLEM_GONE ? NULL : &err, fn_data);
 		return;
 	}
 	send->fn = fn;

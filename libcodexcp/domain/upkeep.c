@@ -41,14 +41,21 @@ static const struct ccp_clock *clock_of(const struct ccp_upkeep *upkeep)
 	return ccp_loop_clock(upkeep->options.loop);
 }
 
-/* Whether there is anything to give back; then one piece of it. */
+/* One piece of what there is to give back. Nothing can be given back in a database that was made
+ * without auto_vacuum (from a dump): free pages stay what they are, for what is written next. */
 static int shrink(struct ccp_db *db, struct ccp_upkeep *upkeep, struct codexcp_error *err)
 {
-	struct ccp_db_size size = { 0 };
-	int r = ccp_db_size(db, &size, err);
+	struct ccp_db_size before = { 0 }, after = { 0 };
+	int r = ccp_db_size(db, &before, err);
 
-	upkeep->shrinking = r == 0 && size.free_pages > SLACK_PAGES;
-	return upkeep->shrinking ? ccp_db_shrink(db, SHRINK_PAGES, err) : r;
+	upkeep->shrinking = false;
+	if (r < 0 || before.free_pages <= SLACK_PAGES)
+		return r;
+	r = ccp_db_shrink(db, SHRINK_PAGES, err);
+	if (r == 0)
+		r = ccp_db_size(db, &after, err);
+	upkeep->shrinking = r == 0 && after.pages < before.pages;
+	return r;
 }
 
 static int slice_tx(struct ccp_db *db, void *data, struct codexcp_error *err)

@@ -2,6 +2,7 @@
 
 #include <string.h>
 
+#include "base/crash_point.h"
 #include "base/json.h"
 #include "base/str.h"
 
@@ -102,6 +103,7 @@ static int write_tx(struct ccp_db *db, void *data, struct codexcp_error *err)
 	r = ccp_command_insert(db, &command, err);
 	if (r == 0)
 		memcpy(request->id, id, sizeof(id));
+	CCP_CRASH_POINT("ask", request->kind, "before");
 	return r;
 }
 
@@ -176,6 +178,7 @@ static void written(const struct codexcp_error *err, void *data)
 	struct ccp_command_request *request = data;
 	_cleanup_(ccp_call_unrefp) struct ccp_call *call = request->call;
 
+	CCP_CRASH_POINT("ask", request->kind, "after");
 	if (call->answered)
 		return;
 	if (err) {

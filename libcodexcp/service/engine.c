@@ -1,5 +1,6 @@
 #include "service/engine.h"
 
+#include "base/crash_point.h"
 #include "base/file.h"
 #include "base/log.h"
 #include "base/str.h"
@@ -97,11 +98,12 @@ static void on_poll(void *data)
 {
 	struct ccp_engine *engine = data;
 	int64_t version = ccp_db_data_version(engine->cp->db);
+	bool changed = version != engine->seen_version;
 
 	ccp_timer_start(engine->poll_timer, POLL_MS);
-	if (version != engine->seen_version)
-		ccp_engine_look(engine);
 	engine->seen_version = version;
+	if (changed)
+		ccp_engine_look(engine);
 	if (++engine->polls % POLLS_PER_HEARTBEAT == 0)
 		ccp_report(engine);
 }
@@ -144,13 +146,17 @@ static int epoch_tx(struct ccp_db *db, void *data, struct codexcp_error *err)
 		r = ccp_meta_next_epoch(db, &engine->row.epoch, err);
 	if (r == 0)
 		r = ccp_command_requeue(db, err);
-	return r < 0 ? r : ccp_worker_put(db, &engine->row, err);
+	if (r >= 0)
+		r = ccp_worker_put(db, &engine->row, err);
+	CCP_CRASH_POINT("epoch", "commit", "before");
+	return r;
 }
 
 static void epoch_done(const struct codexcp_error *err, void *data)
 {
 	struct ccp_engine *engine = data;
 
+	CCP_CRASH_POINT("epoch", "commit", "after");
 	if (!err)
 		go_to_work(engine);
 	else if (err->code != CODEXCP_E_CANCELLED)

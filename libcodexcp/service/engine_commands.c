@@ -6,6 +6,7 @@
 #include <string.h>
 #include <utlist.h>
 
+#include "base/crash_point.h"
 #include "base/json.h"
 #include "base/log.h"
 #include "base/str.h"
@@ -95,18 +96,34 @@ static const struct {
 	{ "interrupt", run_interrupt },
 };
 
+const char *ccp_command_kind(size_t i)
+{
+	return i < CCP_ARRAY_SIZE(kinds) ? kinds[i].kind : NULL;
+}
+
 static void carry_out(struct ccp_command_job *job)
 {
 	_cleanup_error_ struct codexcp_error unknown = { 0 };
 
 	for (size_t i = 0; i < CCP_ARRAY_SIZE(kinds); i++)
 		if (ccp_streq(kinds[i].kind, job->command.kind)) {
+			CCP_CRASH_POINT("command", kinds[i].kind, "before");
 			kinds[i].run(job);
+			CCP_CRASH_POINT("command", kinds[i].kind, "after");
 			return;
 		}
 	ccp_fail(&unknown, CODEXCP_E_INVALID_ARGUMENT, "this worker knows no command %s",
 		 job->command.kind);
 	finish(job, &unknown);
+}
+
+/* Its row is still queued: the next poll takes it again, not this callback without end. */
+static void not_begun(struct ccp_command_job *job, const struct codexcp_error *why)
+{
+	ccp_log(CCP_LOG_ERROR, "a command cannot be begun", "command", job->command.id, "why",
+		why->message, NULL);
+	job->engine->seen_version = CCP_NEVER_SEEN;
+	job_free(job);
 }
 
 static void run(const struct codexcp_error *err, void *data)
@@ -117,7 +134,11 @@ static void run(const struct codexcp_error *err, void *data)
 	if (err && err->code == CODEXCP_E_CANCELLED)
 		return;
 	engine->beginning = false;
-	if (err || job->command.completed_at)
+	if (err) {
+		not_begun(job, err);
+		return;
+	}
+	if (job->command.completed_at)
 		job_free(job);
 	else
 		carry_out(job);

@@ -13,6 +13,9 @@
 
 struct ccp_bell;
 
+/* As seen_version: the next poll looks, whatever the database says. */
+#define CCP_NEVER_SEEN (-1)
+
 struct ccp_engine {
 	struct codexcp *cp;
 	int lock_fd;
@@ -45,6 +48,8 @@ int ccp_bell_ring_holder(struct ccp_engine *engine, struct codexcp_error *err);
 /* engine_commands.c */
 void ccp_commands_look(struct ccp_engine *engine);
 void ccp_commands_free(struct ccp_engine *engine);
+/* The kind of command i, NULL past the last. */
+const char *ccp_command_kind(size_t i);
 
 /* engine_report.c */
 int ccp_report_init(struct ccp_engine *engine, struct codexcp_error *err);

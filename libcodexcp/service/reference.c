@@ -52,6 +52,9 @@ static const struct page {
 	{ "config-example", example_text },
 	{ "errors", errors_markdown },
 	{ "state-machines", ccp_op_machine_markdown },
+#ifdef CCP_CRASH_POINTS
+	{ "crash-points", ccp_crash_points_text },
+#endif
 };
 
 char *codexcp_reference(const char *page)

@@ -37,6 +37,8 @@ const struct ccp_tool *ccp_tool_find(const char *name, const char **ret_near);
 bool ccp_tool_surface_hash(char out[static 65]);
 /* docs/TOOLS.md; NULL when memory ran out. */
 char *ccp_tools_markdown(void);
+/* All crash points, one a line; only where there are any (base/crash_point.h). */
+char *ccp_crash_points_text(void);
 
 /* Handlers and their tables. */
 CCP_TOOL_HANDLER(ccp_tool_submit_task);

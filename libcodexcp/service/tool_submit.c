@@ -4,6 +4,7 @@
  */
 #include <string.h>
 
+#include "base/crash_point.h"
 #include "base/json.h"
 #include "base/sha256.h"
 #include "base/str.h"
@@ -376,7 +377,10 @@ static int submit_tx(struct ccp_db *db, void *data, struct codexcp_error *err)
 
 	ccp_submitted_done(&s->submitted);
 	r = ccp_state_check_home(db, cp->config, err);
-	return r < 0 ? r : ccp_op_submit(db, ccp_context_clock(cp), &s->submit, &s->submitted, err);
+	if (r >= 0)
+		r = ccp_op_submit(db, ccp_context_clock(cp), &s->submit, &s->submitted, err);
+	CCP_CRASH_POINT("submit", "commit", "before");
+	return r;
 }
 
 static json_t *acknowledgement(struct submission *s, struct codexcp_error *err)
@@ -408,10 +412,14 @@ static void submitted(const struct codexcp_error *err, void *data)
 	struct submission *s = data;
 	_cleanup_(ccp_call_unrefp) struct ccp_call *call = s->call;
 	_cleanup_error_ struct codexcp_error failed = { 0 };
-	json_t *answer = err ? NULL : acknowledgement(s, &failed);
+	json_t *answer;
 
+	CCP_CRASH_POINT("submit", "commit", "after");
+	answer = err ? NULL : acknowledgement(s, &failed);
 	if (!err && !failed.code) {
+		CCP_CRASH_POINT("submit", "answer", "before");
 		ccp_handled(ccp_call_reply(call, answer));
+		CCP_CRASH_POINT("submit", "answer", "after");
 		/* Only now: the answer does not wait for anybody to be started. */
 		ccp_context_ring(call->cp);
 		return;

@@ -13,6 +13,7 @@
 #define BUSY_TIMEOUT_MS 5
 /* What the write-ahead log may keep on disk between checkpoints. */
 #define WAL_LIMIT_BYTES "1048576"
+#define INDEX_HINT      " INDEXED BY "
 
 #define X(name, text) text,
 static const char *const sql_texts[] = { CCP_STATEMENTS(X) };
@@ -94,7 +95,10 @@ static int set_up(struct ccp_db *db, enum ccp_db_mode mode, struct codexcp_error
 		/* SQLite opens a file that cannot be written for reading, without a word. */
 		if (sqlite3_db_readonly(db->handle, "main") == 1)
 			return ccp_db_fail(db, SQLITE_READONLY, "open", err);
-		r = ccp_db_number(db, "PRAGMA user_version", &version, err);
+		/* What is not ours stays as it is. */
+		r = ccp_db_check_owner(db, mode, err);
+		if (r == 0)
+			r = ccp_db_number(db, "PRAGMA user_version", &version, err);
 		/* Only takes effect before the first table, and writes whenever it is said. */
 		if (r == 0 && version == 0)
 			r = ccp_db_exec(db, "PRAGMA auto_vacuum = INCREMENTAL", err);
@@ -240,6 +244,22 @@ int ccp_db_changes(const struct ccp_db *db)
 	return sqlite3_changes(db->handle);
 }
 
+/* Views of an older schema have no indexes. */
+static int prepare(struct ccp_db *db, enum ccp_sql sql, unsigned int flags, sqlite3_stmt **ret)
+{
+	_cleanup_free_ char *text = strdup(sql_texts[sql]);
+	char *hint = text;
+
+	if (!text)
+		return SQLITE_NOMEM;
+	while (db->makeshift && (hint = strstr(hint, INDEX_HINT))) {
+		size_t keyword = strlen(INDEX_HINT);
+
+		memset(hint, ' ', keyword + strcspn(hint + keyword, " "));
+	}
+	return sqlite3_prepare_v3(db->handle, text, -1, flags, ret, NULL);
+}
+
 int ccp_stmt_open(struct ccp_db *db, enum ccp_sql sql, struct ccp_stmt *ret_stmt,
 		  struct codexcp_error *err)
 {
@@ -247,8 +267,7 @@ int ccp_stmt_open(struct ccp_db *db, enum ccp_sql sql, struct ccp_stmt *ret_stmt
 	sqlite3_stmt *stmt = cached ? db->cache[sql].stmt : NULL;
 
 	if (!stmt) {
-		int rc = sqlite3_prepare_v3(db->handle, sql_texts[sql], -1,
-					    cached ? SQLITE_PREPARE_PERSISTENT : 0, &stmt, NULL);
+		int rc = prepare(db, sql, cached ? SQLITE_PREPARE_PERSISTENT : 0, &stmt);
 
 		if (rc != SQLITE_OK)
 			return ccp_db_fail(db, rc, sql_names[sql], err);

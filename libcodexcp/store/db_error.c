@@ -25,14 +25,20 @@ static const struct way_out {
 	{ "locked", "another program holds it locked: fuser(1) says which" },
 };
 
+/* All that may pass, or that somebody can mend: what is recorded for as long as it takes is tried
+ * again after these. The others are mistakes of ours (a constraint, a misuse): INTERNAL. */
 static const struct {
 	int sqlite, code;
 	const char *reason;
 } sqlite_errors[] = {
 	{ SQLITE_BUSY, CODEXCP_E_STATE_BUSY, "locked" },
 	{ SQLITE_LOCKED, CODEXCP_E_STATE_BUSY, "locked" },
+	/* Too many races for the log were lost; too many changes of the schema came between. */
+	{ SQLITE_PROTOCOL, CODEXCP_E_STATE_BUSY, "locked" },
+	{ SQLITE_SCHEMA, CODEXCP_E_STATE_BUSY, "locked" },
 	{ SQLITE_NOMEM, CODEXCP_E_NO_MEMORY, NULL },
 	{ SQLITE_FULL, CODEXCP_E_STATE_UNAVAILABLE, "full" },
+	{ SQLITE_NOLFS, CODEXCP_E_STATE_UNAVAILABLE, "full" },
 	{ SQLITE_READONLY, CODEXCP_E_STATE_UNAVAILABLE, "read_only" },
 	{ SQLITE_PERM, CODEXCP_E_STATE_UNAVAILABLE, "read_only" },
 	{ SQLITE_CORRUPT, CODEXCP_E_STATE_UNAVAILABLE, "corrupt" },

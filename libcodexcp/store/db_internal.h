@@ -32,6 +32,8 @@ int ccp_db_fail_state(const char *path, const char *reason, struct codexcp_error
 int ccp_db_exec(struct ccp_db *db, const char *sql, struct codexcp_error *err);
 int ccp_db_number(struct ccp_db *db, const char *sql, int64_t *ret, struct codexcp_error *err);
 
+/* Whether it is ours, whole, and not too new for this; nothing is written. */
+int ccp_db_check_owner(struct ccp_db *db, enum ccp_db_mode mode, struct codexcp_error *err);
 /* Whether this program may work on it in this way; makes and migrates what the mode may. */
 int ccp_db_check_schema(struct ccp_db *db, enum ccp_db_mode mode, struct codexcp_error *err);
 /* Make an older schema look like this program's, for this connection, which only reads. */

@@ -40,7 +40,7 @@ static int fail_foreign(const struct ccp_db *db, struct codexcp_error *err)
 
 static int migrate(struct ccp_db *db, struct codexcp_error *err)
 {
-	int64_t version = 0, objects = 0;
+	int64_t version = 0;
 	int r = ccp_db_begin(db, err);
 
 	if (r < 0)
@@ -48,9 +48,7 @@ static int migrate(struct ccp_db *db, struct codexcp_error *err)
 	/* Somebody else may have made the schema while we waited for the lock. */
 	r = ccp_db_number(db, "PRAGMA user_version", &version, err);
 	if (r == 0)
-		r = ccp_db_number(db, "SELECT count(*) FROM sqlite_schema", &objects, err);
-	if (r == 0 && version == 0 && objects > 0)
-		r = fail_foreign(db, err);
+		r = ccp_db_check_owner(db, CCP_DB_MIGRATE, err);
 	for (size_t i = 0; r == 0 && i < ccp_migration_count; i++)
 		if (ccp_migrations[i].version > version)
 			r = migrate_step(db, &ccp_migrations[i], err);
@@ -72,8 +70,6 @@ static bool is_cut_off(const struct ccp_db *db)
 static int check_older(struct ccp_db *db, enum ccp_db_mode mode, int64_t version,
 		       struct codexcp_error *err)
 {
-	if (version == 0 && is_cut_off(db))
-		return ccp_db_fail(db, SQLITE_CORRUPT, "schema", err);
 	if (mode == CCP_DB_MIGRATE || (mode == CCP_DB_WRITE && version == 0))
 		return migrate(db, err);
 	if (mode == CCP_DB_READ && version > 0)
@@ -128,20 +124,36 @@ static int check_newer(struct ccp_db *db, enum ccp_db_mode mode, int64_t version
 	return CODEXCP_E_STATE_UNAVAILABLE;
 }
 
-int ccp_db_check_schema(struct ccp_db *db, enum ccp_db_mode mode, struct codexcp_error *err)
+int ccp_db_check_owner(struct ccp_db *db, enum ccp_db_mode mode, struct codexcp_error *err)
 {
-	int64_t version = 0, application = 0;
-	int r = ccp_db_number(db, "PRAGMA user_version", &version, err);
+	/* In one statement: meanwhile somebody may make the schema. */
+	static const char unversioned[] = "SELECT count(*) FROM sqlite_schema, "
+					  "pragma_user_version WHERE user_version = 0";
+	int64_t version = 0, application = 0, objects = 0;
+	int r;
 
+	if (is_cut_off(db))
+		return ccp_db_fail(db, SQLITE_CORRUPT, "schema", err);
+	r = ccp_db_number(db, "PRAGMA user_version", &version, err);
 	if (r == 0)
 		r = ccp_db_number(db, "PRAGMA application_id", &application, err);
+	if (r == 0)
+		r = ccp_db_number(db, unversioned, &objects, err);
 	if (r < 0)
 		return r;
-	if (version > 0 && application != APPLICATION_ID)
+	if (objects > 0 || (application != APPLICATION_ID && (application || version > 0)))
 		return fail_foreign(db, err);
-	if (version < ccp_schema_version())
-		return check_older(db, mode, version, err);
 	return version > ccp_schema_version() ? check_newer(db, mode, version, err) : 0;
+}
+
+int ccp_db_check_schema(struct ccp_db *db, enum ccp_db_mode mode, struct codexcp_error *err)
+{
+	int64_t version = 0;
+	int r = ccp_db_check_owner(db, mode, err);
+
+	if (r == 0)
+		r = ccp_db_number(db, "PRAGMA user_version", &version, err);
+	return r == 0 && version < ccp_schema_version() ? check_older(db, mode, version, err) : r;
 }
 
 int ccp_db_schema(struct ccp_db *db)

@@ -5,13 +5,8 @@ import { readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { testsDir } from '../support/codex_env.mjs';
 import { makePlace } from './places.mjs';
-import { CommitFloor, Latency, Rounds, store } from './programs.mjs';
+import { call, CommitFloor, initialize, Latency, Rounds, store } from './programs.mjs';
 
-const initialize = {
-  method: 'initialize',
-  params: { protocolVersion: '2025-11-25', capabilities: {}, clientInfo: { name: 'bench', version: '1' } },
-};
-const call = (name, args) => ({ method: 'tools/call', params: { name, arguments: args } });
 const poll = call('codex_get_operation_status', { operation_id: 'running-0' });
 const times = (count, request) => Array.from({ length: count }, () => request);
 

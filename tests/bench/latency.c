@@ -7,10 +7,11 @@
  * Reads batches from standard input and answers each by one line (samples.h): its times and the
  * last answer of the server.
  *
- *	spawn N PROGRAM	N times: start PROGRAM and wait until it has ended
- *	greet N		for each of the N lines that follow: start SERVER, send it, wait for the
- * answer ask N		for each of the N lines that follow: send it to a SERVER that stays, wait
- * for the answer
+ *	spawn N PROGRAM		N times: start PROGRAM and wait until it has ended
+ *	greet N			for each of the N lines that follow: start SERVER, send it, wait
+ *				for the answer
+ *	ask N [MS]		for each of the N lines that follow: send it to a SERVER that stays,
+ *				wait for the answer; one each MS milliseconds, or at once
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -118,11 +119,23 @@ static void greet_batch(struct server *server, char **lines, int n, struct sampl
 	}
 }
 
-static void ask_batch(struct server *server, char **lines, int n, struct samples *samples)
+static void sleep_until(int64_t ns)
 {
+	const struct timespec at = { .tv_sec = ns / 1000000000, .tv_nsec = ns % 1000000000 };
+
+	while (clock_nanosleep(CLOCK_MONOTONIC, TIMER_ABSTIME, &at, NULL) == EINTR)
+		;
+}
+
+static void ask_batch(struct server *server, char **lines, int n, int64_t every_ns,
+		      struct samples *samples)
+{
+	const int64_t begin_ns = now_ns();
+
 	if (!server->in)
 		server_open(server);
 	for (int i = 0; i < n; i++) {
+		sleep_until(begin_ns + i * every_ns);
 		sample_begin(samples);
 		exchange(server, lines[i]);
 		sample_end(samples);
@@ -141,7 +154,7 @@ static void read_lines(char **lines, int n)
 }
 
 /* False for what is not a batch. */
-static bool run_batch(struct server *server, const char *verb, int n, const char *program,
+static bool run_batch(struct server *server, const char *verb, int n, const char *argument,
 		      struct samples *samples)
 {
 	char **lines = calloc((size_t)n, sizeof(*lines));
@@ -155,9 +168,9 @@ static bool run_batch(struct server *server, const char *verb, int n, const char
 	if (greet)
 		greet_batch(server, lines, n, samples);
 	else if (asks)
-		ask_batch(server, lines, n, samples);
+		ask_batch(server, lines, n, atoll(argument) * 1000000, samples);
 	else if (strcmp(verb, "spawn") == 0)
-		spawn_batch(program, n, samples);
+		spawn_batch(argument, n, samples);
 	for (int i = 0; i < n; i++)
 		free(lines[i]);
 	free(lines);
@@ -168,7 +181,7 @@ int main(int argc, char **argv)
 {
 	static struct samples samples;
 	struct server server = { .path = argc == 2 ? argv[1] : NULL };
-	char *line = NULL, verb[8], program[4096];
+	char *line = NULL, verb[8], argument[4096];
 	size_t size = 0;
 	int n;
 
@@ -178,9 +191,9 @@ int main(int argc, char **argv)
 	}
 	signal(SIGPIPE, SIG_IGN);
 	while (getline(&line, &size, stdin) > 0) {
-		program[0] = '\0';
-		if (sscanf(line, "%7s %d %4095[^\n]", verb, &n, program) < 2 || n < 1 ||
-		    n > SAMPLES_MAX || !run_batch(&server, verb, n, program, &samples)) {
+		argument[0] = '\0';
+		if (sscanf(line, "%7s %d %4095[^\n]", verb, &n, argument) < 2 || n < 1 ||
+		    n > SAMPLES_MAX || !run_batch(&server, verb, n, argument, &samples)) {
 			fprintf(stderr, "bench-latency: not a batch: %s", line);
 			return EXIT_FAILURE;
 		}

@@ -10,6 +10,18 @@ export function median(values) {
   return sorted.length % 2 ? sorted[middle] : (sorted[middle - 1] + sorted[middle]) / 2;
 }
 
+// The value that so many percent of all are not above.
+export function percentile(values, percent) {
+  const sorted = [...values].sort((a, b) => a - b);
+  return sorted[Math.ceil((sorted.length * percent) / 100) - 1];
+}
+
+export const initialize = {
+  method: 'initialize',
+  params: { protocolVersion: '2025-11-25', capabilities: {}, clientInfo: { name: 'bench', version: '1' } },
+};
+export const call = (name, args) => ({ method: 'tools/call', params: { name, arguments: args } });
+
 // A program that measures: { us: [microseconds], answer } a batch.
 class Meter {
   constructor(command, args, options = {}) {
@@ -41,9 +53,9 @@ export class Latency extends Meter {
     this.nextId = 1;
   }
 
-  batch(verb, requests) {
+  batch(verb, requests, args = []) {
     const lines = requests.map((request) => JSON.stringify({ jsonrpc: '2.0', id: this.nextId++, ...request }));
-    return this.measure([`${verb} ${requests.length}`, ...lines].join('\n'));
+    return this.measure([[verb, requests.length, ...args].join(' '), ...lines].join('\n'));
   }
 
   spawn(count, program) {
@@ -54,8 +66,9 @@ export class Latency extends Meter {
     return this.batch('greet', requests);
   }
 
-  ask(requests) {
-    return this.batch('ask', requests);
+  // At once one after the other, or one each so many milliseconds.
+  ask(requests, everyMs = 0) {
+    return this.batch('ask', requests, [everyMs]);
   }
 }
 

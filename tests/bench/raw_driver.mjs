@@ -7,14 +7,28 @@ export const IN_FLIGHT = 4;
 export class RawDriver {
   static async start({ home, cwd }) {
     const driver = new RawDriver();
+    driver.ended = new Map(); // thread -> who waits for the end of its turn
     driver.server = await AppServer.start({ home, cwd });
+    driver.server.watchers.add(() => driver.take());
     return driver;
+  }
+
+  // Every message is looked at once and kept nowhere: a floor must not grow with what has been.
+  take() {
+    const { inbox, lines } = this.server;
+    for (const { method, params } of inbox.splice(0)) {
+      if (method === 'turn/completed') this.ended.get(params.threadId)?.(params.turn);
+    }
+    lines.length = 0;
   }
 
   async runTask({ cwd, message }) {
     const thread = await this.server.startThread({ cwd, sandbox: 'read-only', approvalPolicy: 'on-request' });
-    const { completed } = await this.server.runTurn(thread.id, message);
-    if (completed.status !== 'completed') throw new Error(`raw turn: ${JSON.stringify(completed)}`);
+    const ended = new Promise((done) => { this.ended.set(thread.id, done); });
+    await this.server.startTurn(thread.id, message);
+    const { status, error } = await ended;
+    this.ended.delete(thread.id);
+    if (status !== 'completed') throw new Error(`raw turn: ${status} ${JSON.stringify(error)}`);
   }
 
   // Milliseconds from the first thread/start to the last turn/completed.
@@ -23,8 +37,6 @@ export class RawDriver {
     const lane = async () => {
       for (let task = left.shift(); task; task = left.shift()) await this.runTask(task);
     };
-    // What earlier tasks have left behind is looked through by every wait.
-    this.server.inbox.length = 0;
     const begin = performance.now();
     await Promise.all(Array.from({ length: IN_FLIGHT }, lane));
     return performance.now() - begin;

@@ -11,10 +11,11 @@ import { dirname, join, resolve } from 'node:path';
 import { parseArgs } from 'node:util';
 import { findCodex, testsDir } from '../support/codex_env.mjs';
 import { frontEndFigures } from './front_end.mjs';
+import { manyFigures } from './many.mjs';
 import { makeRoot } from './places.mjs';
 import { wholeFigures } from './whole.mjs';
 
-const GROUPS = { 'front-end': frontEndFigures, whole: wholeFigures };
+const GROUPS = { 'front-end': frontEndFigures, whole: wholeFigures, many: manyFigures };
 
 const { values: options } = parseArgs({ options: { server: { type: 'string' }, only: { type: 'string' } } });
 const buildDir = join(testsDir, '..', 'build');
@@ -34,9 +35,9 @@ function target({ limit, unit }) {
   return limit.ratio === undefined ? `<= ${limit.value} ${unit}` : `<= ${limit.ratio} x`;
 }
 
-function note({ against, pss, samples, rounds }) {
+function note({ against, p99, pss, unit, samples, rounds }) {
   const count = rounds > 1 && rounds !== samples ? `${samples} samples in ${rounds} rounds` : `${samples} sample${samples === 1 ? '' : 's'}`;
-  return [against && `floor: ${against}`, pss && `Pss ${digits(pss)} MiB`, count].filter(Boolean).join('; ');
+  return [against && `floor: ${against}`, p99 && `p99 ${withUnit(p99, unit)}`, pss && `Pss ${digits(pss)} MiB`, count].filter(Boolean).join('; ');
 }
 
 function printTable(figures) {

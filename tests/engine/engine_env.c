@@ -139,24 +139,23 @@ static void end_worker(const struct engine_env *e)
 	}
 }
 
-/* Turns were left to them. */
+/* Turns were left to them. A test may have spoiled the database. */
 static void end_app_servers(const struct engine_env *e)
 {
-	int64_t n = env_number(e, "SELECT count(*) FROM sqlite_master WHERE name = 'app_servers'");
+	sqlite3 *handle = NULL;
+	sqlite3_stmt *stmt = NULL;
+	struct ccp_process_id id;
 
-	n = n ? env_number(e, "SELECT count(*) FROM app_servers") : 0;
-	for (int64_t i = 0; i < n; i++) {
-		_cleanup_free_ char *pid = ccp_asprintf(
-			"SELECT pid FROM app_servers ORDER BY rowid LIMIT 1 OFFSET %d", (int)i);
-		_cleanup_free_ char *start = ccp_asprintf(
-			"SELECT start_time FROM app_servers ORDER BY rowid LIMIT 1 OFFSET %d",
-			(int)i);
-		struct ccp_process_id id;
-
-		if (ccp_process_identify(env_number(e, pid), &id, NULL) == 0 &&
-		    id.start_time == env_number(e, start))
-			ccp_process_kill(&id);
-	}
+	ck_assert_int_eq(sqlite3_open(e->state_db, &handle), SQLITE_OK);
+	sqlite3_busy_timeout(handle, ENV_PATIENCE_MS);
+	if (sqlite3_prepare_v2(handle, "SELECT pid, start_time FROM app_servers", -1, &stmt,
+			       NULL) == SQLITE_OK)
+		while (sqlite3_step(stmt) == SQLITE_ROW)
+			if (ccp_process_identify(sqlite3_column_int64(stmt, 0), &id, NULL) == 0 &&
+			    id.start_time == sqlite3_column_int64(stmt, 1))
+				ccp_process_kill(&id);
+	sqlite3_finalize(stmt);
+	sqlite3_close(handle);
 }
 
 void env_teardown(struct engine_env *e)

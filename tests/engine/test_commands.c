@@ -157,6 +157,32 @@ START_TEST(test_deadline)
 }
 END_TEST
 
+/* A row that cannot be written for a while, for a reason that is no trouble of the database: the
+ * worker lives on, and tries again by itself. */
+START_TEST(test_cannot_be_begun)
+{
+	struct engine_env e;
+	struct codexcp *cp;
+	_cleanup_free_ char *op = NULL, *trigger = NULL;
+	json_auto_t *done = NULL;
+
+	env_setup(&e);
+	cp = env_open(&e, CODEXCP_MODE_INLINE);
+	op = env_submit(&e, cp, NULL);
+	env_ends(&e, cp, op, "completed", NULL);
+	trigger = ccp_asprintf("CREATE TRIGGER refuse BEFORE UPDATE ON commands "
+			       "WHEN new.updated_at < 1500 + %lld "
+			       "BEGIN SELECT raise(ABORT, 'refused'); END",
+			       (long long)ccp_clock_wall(ccp_clock_system()));
+	sql(&e, trigger);
+	sql(&e, "INSERT INTO commands(id, kind, status, created_at, updated_at, completed_at) "
+		"VALUES('cmd_x', 'future', 'queued', 1, 1, 0)");
+	done = command_end(&e, cp, "cmd_x");
+	env_is(done, "status", "failed");
+	env_teardown(&e);
+}
+END_TEST
+
 struct result_case {
 	const char *arguments, *warning; /* NULL: it is included */
 };
@@ -436,4 +462,5 @@ START_TEST(test_observe)
 END_TEST
 
 CCP_TEST_MAIN("commands", test_worker_stands_still, test_worker_killed_half_way, test_deadline,
-	      test_results, test_auto, test_inline, test_client, test_worker, test_observe)
+	      test_cannot_be_begun, test_results, test_auto, test_inline, test_client, test_worker,
+	      test_observe)

@@ -96,6 +96,9 @@ static const struct cut kills[] = {
 	/* it runs on */
 	{ HOLD "expect thread/resume\ndefault\nfinish\n", "turn/start", "running", "turn_started",
 	  1, 1, false },
+	/* it ends just when it is looked at: for a moment its history calls it cut */
+	{ HOLD "uncertain\nexpect thread/resume\ndefault\nexpect thread/resume\ndefault\nfinish\n",
+	  "turn/start", "running", "turn_started", 1, 1, false },
 	/* its end was said to nobody */
 	{ HOLD "await killed\nfinish\n", "turn/start", "running", "turn_completed", 1, 1, false,
 	  1 },
@@ -234,6 +237,37 @@ START_TEST(test_connection_dropped)
 }
 END_TEST
 
+/* What comes while the connection is lost and nobody has noticed yet: it waits, and no process has
+ * died with it. */
+START_TEST(test_submitted_while_lost)
+{
+	struct engine_env e;
+	struct codexcp *cp;
+	char *ops[100];
+	size_t n = 0;
+
+	env_setup_unix(&e, "once\nexpect turn/start\ndefault\nfinish\nawait drop\ndisconnect\n");
+	env_set(&e, "CCP_FAKE_TURN_MS", "0");
+	cp = env_open(&e, CODEXCP_MODE_INLINE);
+	ops[n++] = env_submit(&e, cp, NULL);
+	env_ends(&e, cp, ops[0], "completed", NULL);
+	env_go(&e, "drop");
+	while (env_count(&e, "initialize") < 2) {
+		ck_assert_uint_lt(n, CCP_ARRAY_SIZE(ops));
+		ops[n++] = env_submit(&e, cp,
+				      json_pack("{s:s}", "dedup_policy", "idempotency_only"));
+	}
+	for (size_t i = 0; i < n; i++) {
+		env_ends(&e, cp, ops[i], "completed", NULL);
+		free(ops[i]);
+	}
+	ck_assert_int_eq(env_number(&e, "SELECT count(*) FROM journal WHERE data LIKE "
+					"'%APP_SERVER_UNAVAILABLE%'"),
+			 0);
+	env_teardown(&e);
+}
+END_TEST
+
 /* Idle at the first look, and then the connection goes: the next one takes two looks again. */
 START_TEST(test_looks_begin_anew)
 {
@@ -359,4 +393,5 @@ START_TEST(test_one_app_server)
 END_TEST
 
 CCP_TEST_MAIN("outlives", test_worker_killed, test_worker_killed_at_start, test_connection_dropped,
-	      test_looks_begin_anew, test_unanswered, test_messages_meanwhile, test_one_app_server)
+	      test_submitted_while_lost, test_looks_begin_anew, test_unanswered,
+	      test_messages_meanwhile, test_one_app_server)

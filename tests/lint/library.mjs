@@ -1,5 +1,6 @@
 // Rules about what embedders see: the public headers and the names that libcodexcp.so exports.
 
+import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { missing, run, complaints } from './command.mjs';
 import { readRequired } from './project.mjs';
@@ -18,6 +19,13 @@ async function exported({ build }) {
   const { code, both } = await run('nm', ['-D', '--defined-only', '--format=posix', join(build, 'libcodexcp/libcodexcp.so')]);
   if (code !== 0) throw new Error(both);
   return both.trim().split('\n').map((line) => line.split(/[ @]/)[0]).filter((name) => !/^CODEXCP_\d/.test(name));
+}
+
+// What only tests may have stands in no file that is installed.
+function findCrashPoints({ build }) {
+  const files = ['libcodexcp/libcodexcp.so', 'server/codex-control-plane-mcp', 'admin/codex-control-plane-mcp-admin'];
+  const holds = (file) => /CODEXCP_CRASH|ccp_crash|crash-points/.test(readFileSync(join(build, file), 'latin1'));
+  return files.filter(holds).map((file) => `${file} has crash points`);
 }
 
 function differences(left, right, leftName, rightName) {
@@ -64,6 +72,7 @@ export default [
     name: 'libcodexcp.so exports what codexcp.sym lists',
     check: async (project) => differences(listed(), await exported(project), 'codexcp.sym', 'libcodexcp.so'),
   },
+  { name: 'there are no crash points where nobody asked for them', check: findCrashPoints },
   compiles('gcc', 'c', 'c17'),
   compiles('g++', 'c++', 'c++17'),
   compiles('clang', 'c', 'c17'),

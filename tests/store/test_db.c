@@ -2,9 +2,11 @@
 #include <fcntl.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
+#include <unistd.h>
 
 #include "base/json.h"
 #include "base/str.h"
+#include "store/db_internal.h"
 #include "store/schema.h"
 #include "store/worker_store.h"
 
@@ -22,19 +24,32 @@ static void check_refused(const char *path, enum ccp_db_mode mode, const char *r
 	codexcp_error_done(&err);
 }
 
+#define X(name, text) text,
+static const char *const sql_texts[] = { CCP_STATEMENTS(X) };
+#undef X
+
+/* All of them, or those that only read. */
+static void check_statements_prepare(struct ccp_db *db, bool readers_only)
+{
+	for (size_t i = 0; i < ccp_sql_count(); i++) {
+		struct ccp_stmt stmt;
+		int r;
+
+		if (readers_only && !ccp_str_has_prefix(sql_texts[i], "SELECT"))
+			continue;
+		r = ccp_stmt_open(db, (enum ccp_sql)i, &stmt, &db_err);
+		ck_assert_msg(r == 0, "%s: %s", ccp_sql_name((enum ccp_sql)i), db_err.message);
+		ccp_stmt_close(&stmt);
+	}
+}
+
 START_TEST(test_statements_prepare)
 {
 	struct db_fixture f;
 
 	db_setup(&f);
 	ck_assert_uint_gt(ccp_sql_count(), 30);
-	for (size_t i = 0; i < ccp_sql_count(); i++) {
-		struct ccp_stmt stmt;
-		int r = ccp_stmt_open(f.db, (enum ccp_sql)i, &stmt, &db_err);
-
-		ck_assert_msg(r == 0, "%s: %s", ccp_sql_name((enum ccp_sql)i), db_err.message);
-		ccp_stmt_close(&stmt);
-	}
+	check_statements_prepare(f.db, false);
 	db_done(&f);
 }
 END_TEST
@@ -209,18 +224,64 @@ START_TEST(test_not_a_database)
 }
 END_TEST
 
+/* As text, so that it can be compared. */
+static char *read_bytes(const char *path)
+{
+	char *command = ccp_asprintf("cksum < %s", path), text[64];
+	FILE *in = popen(command, "re");
+
+	ck_assert_ptr_nonnull(in);
+	ck_assert_ptr_nonnull(fgets(text, sizeof(text), in));
+	ck_assert_int_eq(pclose(in), 0);
+	free(command);
+	return strdup(text);
+}
+
+/* And nothing is written into it, whoever comes. */
+static void check_left_alone(const char *path, const char *reason)
+{
+	char *before = read_bytes(path), *after;
+
+	check_refused(path, CCP_DB_WRITE, reason);
+	check_refused(path, CCP_DB_MIGRATE, reason);
+	after = read_bytes(path);
+	ck_assert_str_eq(after, before);
+	free(before);
+	free(after);
+}
+
 /* Somebody else's database is not taken over. */
 START_TEST(test_foreign_database)
 {
 	struct db_fixture f;
 
 	db_setup_path(&f);
-	db_exec(f.path, "CREATE TABLE theirs(x); PRAGMA application_id = 5");
-	check_refused(f.path, CCP_DB_WRITE, "corrupt");
-	db_expect(f.path, "SELECT name FROM sqlite_schema", "theirs\n");
-	db_expect(f.path, "PRAGMA application_id", "5\n");
+	db_exec(f.path, "CREATE TABLE theirs(x)");
+	check_left_alone(f.path, "corrupt");
+	check_refused(f.path, CCP_DB_READ, "corrupt");
+	db_exec(f.path, "PRAGMA application_id = 5");
+	check_left_alone(f.path, "corrupt");
 	db_exec(f.path, "PRAGMA user_version = 1");
-	check_refused(f.path, CCP_DB_WRITE, "corrupt");
+	check_left_alone(f.path, "corrupt");
+	check_refused(f.path, CCP_DB_READ, "corrupt");
+	db_expect(f.path, "SELECT name FROM sqlite_schema", "theirs\n");
+	db_expect(f.path, "PRAGMA journal_mode", "delete\n");
+	db_exec(f.path, "DROP TABLE theirs; PRAGMA user_version = 0");
+	check_left_alone(f.path, "corrupt");
+	db_done(&f);
+}
+END_TEST
+
+/* What is left of a database when its file was cut off, is not taken for a new one. */
+START_TEST(test_cut_off)
+{
+	struct db_fixture f;
+
+	db_setup(&f);
+	ccp_db_close(TAKE_PTR(f.db));
+	db_expect(f.path, "PRAGMA journal_mode = DELETE", "delete\n");
+	ck_assert_int_eq(truncate(f.path, 100), 0);
+	check_left_alone(f.path, "corrupt");
 	check_refused(f.path, CCP_DB_READ, "corrupt");
 	db_done(&f);
 }
@@ -243,8 +304,8 @@ START_TEST(test_newer_schema)
 	ccp_db_close(db_open(f.path, CCP_DB_READ));
 
 	db_exec(f.path, "UPDATE meta SET value = '3' WHERE key = 'min_writer'");
-	check_refused(f.path, CCP_DB_WRITE, "newer_schema");
-	check_refused(f.path, CCP_DB_MIGRATE, "newer_schema");
+	db_expect(f.path, "PRAGMA journal_mode = DELETE", "delete\n");
+	check_left_alone(f.path, "newer_schema");
 	reader = db_open(f.path, CCP_DB_READ);
 	{
 		_cleanup_op_ struct ccp_op op = { 0 };
@@ -532,6 +593,7 @@ START_TEST(test_every_schema_can_be_read)
 		ck_assert_ptr_null(worker.details);
 		ck_assert_int_eq(ccp_op_get(f.db, "none", &op, &db_err), 0);
 		OK(ccp_op_count(f.db, &counts, &db_err));
+		check_statements_prepare(f.db, true);
 		/* Good for one look: somebody may migrate it at any time. */
 		ck_assert(ccp_db_is_outdated(f.db) == (version < ccp_schema_version()));
 		after = dump_schema(path);
@@ -683,9 +745,34 @@ START_TEST(test_read_only)
 }
 END_TEST
 
+/* What passes by itself, or when somebody mends it, is never told as a mistake of ours: that would
+ * be the end of what has to be recorded. */
+START_TEST(test_errors)
+{
+	static const struct {
+		int sqlite, code;
+	} rows[] = {
+		{ SQLITE_BUSY_SNAPSHOT, CODEXCP_E_STATE_BUSY },
+		{ SQLITE_PROTOCOL, CODEXCP_E_STATE_BUSY },
+		{ SQLITE_SCHEMA, CODEXCP_E_STATE_BUSY },
+		{ SQLITE_NOLFS, CODEXCP_E_STATE_UNAVAILABLE },
+		{ SQLITE_IOERR_FSYNC, CODEXCP_E_STATE_UNAVAILABLE },
+		{ SQLITE_CONSTRAINT, CODEXCP_E_INTERNAL },
+		{ SQLITE_MISUSE, CODEXCP_E_INTERNAL },
+	};
+	struct db_fixture f;
+
+	db_setup(&f);
+	for (size_t i = 0; i < CCP_ARRAY_SIZE(rows); i++)
+		ck_assert_int_eq(ccp_db_fail(f.db, rows[i].sqlite, "test", &db_err), rows[i].code);
+	db_done(&f);
+}
+END_TEST
+
 CCP_TEST_MAIN("db", test_statements_prepare, test_statements_use_indexes, test_settings,
 	      test_foreign_keys, test_modes, test_missing_directory, test_empty_file,
 	      test_not_a_database, test_foreign_database, test_newer_schema, test_racing_creators,
 	      test_busy, test_data_version, test_rollback, test_nested_statements,
 	      test_bind_failure, test_newest_schema, test_every_schema_can_be_read,
-	      test_every_schema_migrates, test_older_schema, test_read_only)
+	      test_every_schema_migrates, test_older_schema, test_read_only, test_errors,
+	      test_cut_off)

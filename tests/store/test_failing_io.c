@@ -200,9 +200,9 @@ static void walk(enum shim_failure failure, enum shim_times times)
 	ck_assert_int_eq(ccp_random_init(), 0);
 	db_setup_path(&place);
 	shim_install();
-	/* Making the schema alone is hundreds of the same: every third of them. */
+	/* Making the schema alone is hundreds of the same: every seventh of them. */
 	while (n < OPERATIONS_MAX && live(&place, failure, n, times))
-		n += n < 50 ? 1 : 3;
+		n += n < 20 ? 1 : 7;
 	shim_remove();
 	db_done(&place);
 	/* There was something to fail, and the end was reached. */

@@ -9,7 +9,7 @@
 
 #include "base/str.h"
 
-#define ROUNDS 30
+#define ROUNDS 12
 
 static sqlite3 *newest;
 

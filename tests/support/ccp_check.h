@@ -67,6 +67,16 @@ static inline void ccp_test_remove_dir(char *path)
 	free(path);
 }
 
+/* For one test, on a loaded machine; a sanitizer makes it several times slower. */
+#if defined(__has_feature)
+#if __has_feature(address_sanitizer)
+#define CCP_TEST_SECONDS 100
+#endif
+#endif
+#ifndef CCP_TEST_SECONDS
+#define CCP_TEST_SECONDS 30
+#endif
+
 static inline int ccp_test_run(const char *name, const TTest *const *tests, size_t n)
 {
 	Suite *suite = suite_create(name);
@@ -74,7 +84,7 @@ static inline int ccp_test_run(const char *name, const TTest *const *tests, size
 	SRunner *runner;
 	int failed;
 
-	tcase_set_timeout(tc, 30);
+	tcase_set_timeout(tc, CCP_TEST_SECONDS);
 	tcase_add_checked_fixture(tc, ccp_fds_setup, ccp_fds_teardown);
 	for (size_t i = 0; i < n; i++)
 		tcase_add_test(tc, tests[i]);

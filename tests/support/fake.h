@@ -39,6 +39,8 @@
  *	notify JSON | request JSON	a whole message; $name stands for a captured value as JSON
  *	expect-answer			until the last `request` was answered; its result is $answer
  *	disconnect			close all connections, and go on
+ *	uncertain			the next thread/resume calls a turn that runs interrupted and the
+ *					thread idle, as Codex does in the moment in which a turn ends
  *	finish [STATUS]			end every running turn: completed (default), failed, interrupted
  *	say TEXT			a message of every running turn
  *	fail JSON			end every running turn as failed, with this error
@@ -73,6 +75,7 @@ struct fake {
 	json_t *vars;    /* of the script */
 	json_t *message; /* what `expect` waited for, */
 	unsigned asker;  /* and who had sent it */
+	bool uncertain;  /* the next thread/resume says that nothing runs */
 	json_t *failure; /* why turns fail from now on, or NULL */
 	char *garble;    /* the notification that is to arrive as garbage, or NULL */
 	char *swallow;   /* the notification that is not to be sent, or NULL */
@@ -119,6 +122,7 @@ void fake_answer_send(struct fake *f, const json_t *message);
 unsigned fake_asker(const struct fake *f);
 void fake_set_asker(struct fake *f, unsigned asker);
 void fake_subscribe(struct fake *f, const char *thread);
+void fake_unsubscribe(struct fake *f, const char *thread);
 /* False when it is initialised already. */
 bool fake_initialize(struct fake *f);
 bool fake_initialized(const struct fake *f);

@@ -98,7 +98,10 @@ static void do_reply(struct fake *f, char *args)
 {
 	json_auto_t *message = json_pack("{s:O, s:o}", "id", json_object_get(f->vars, "id"),
 					 "result", expand(f, args));
+	const char *thread = ccp_json_str(json_object_get(f->message, "params"), "threadId");
 
+	if (thread && ccp_streq(ccp_json_str(f->message, "method"), "thread/resume"))
+		fake_subscribe(f, thread);
 	fake_answer_send(f, message);
 }
 
@@ -140,6 +143,11 @@ static void do_finish(struct fake *f, char *args)
 {
 	fake_finish_turns(f, *args ? args : "completed");
 	fake_serve(f, NULL, NULL, 1);
+}
+
+static void do_uncertain(struct fake *f, char *args)
+{
+	f->uncertain = true;
 }
 
 static void do_say(struct fake *f, char *args)
@@ -253,6 +261,7 @@ static const struct {
 	{ "request", do_request },
 	{ "finish", do_finish },
 	{ "say", do_say },
+	{ "uncertain", do_uncertain },
 	{ "fail", do_fail },
 	{ "delay", do_delay },
 	{ "garbage", do_garbage },

@@ -187,10 +187,22 @@ static json_t *thread_start(struct fake *f, const json_t *params, struct fake_er
 	return thread_answer(entry, false);
 }
 
+/* `answer` as it is while a turn ends. */
+static json_t *make_uncertain(json_t *answer)
+{
+	json_t *thread = json_object_get(answer, "thread"),
+	       *turns = json_object_get(thread, "turns");
+	json_t *last = json_array_get(turns, json_array_size(turns) - 1);
+
+	json_object_set_new(last, "status", json_string("interrupted"));
+	json_object_set_new(thread, "status", json_pack("{s:s}", "type", "idle"));
+	return answer;
+}
+
 static json_t *thread_resume(struct fake *f, const json_t *params, struct fake_error *error)
 {
 	const char *id = ccp_json_str(params, "threadId");
-	json_t *entry = json_object_get(f->threads, id);
+	json_t *entry = json_object_get(f->threads, id), *answer;
 
 	if (!entry) {
 		entry = load(f, id);
@@ -208,7 +220,11 @@ static json_t *thread_resume(struct fake *f, const json_t *params, struct fake_e
 	if (json_array_size(turns_of(entry)) == 0)
 		return fail(error, "no rollout found for thread id ", id);
 	fake_subscribe(f, id);
-	return thread_answer(entry, !ccp_json_bool(params, "excludeTurns", false));
+	answer = thread_answer(entry, !ccp_json_bool(params, "excludeTurns", false));
+	if (!f->uncertain)
+		return answer;
+	f->uncertain = false;
+	return make_uncertain(answer);
 }
 
 /* A new reference to a thread that is loaded or stored. */
@@ -567,6 +583,12 @@ void fake_say_in_turns(struct fake *f, const char *text)
 	}
 }
 
+static json_t *thread_unsubscribe(struct fake *f, const json_t *params, struct fake_error *error)
+{
+	fake_unsubscribe(f, ccp_json_str(params, "threadId"));
+	return json_pack("{s:s}", "status", "unsubscribed");
+}
+
 /* ---- methods ---- */
 
 static json_t *initialize(struct fake *f, const json_t *params, struct fake_error *error)
@@ -604,7 +626,7 @@ static const struct {
 	{ "thread/backgroundTerminals/clean", terminals_clean, NULL },
 	{ "account/rateLimits/read", read_limits, NULL },
 	{ "thread/name/set", NULL, "{}" },
-	{ "thread/unsubscribe", NULL, "{\"status\":\"unsubscribed\"}" },
+	{ "thread/unsubscribe", thread_unsubscribe, NULL },
 	{ "account/read", NULL, "{\"account\":null,\"requiresOpenaiAuth\":false}" },
 	{ "model/list", NULL, "{\"data\":[],\"nextCursor\":null}" },
 };

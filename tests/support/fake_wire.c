@@ -238,6 +238,12 @@ void fake_subscribe(struct fake *f, const char *thread)
 		json_object_set_new(f->wire->asking->threads, thread, json_true());
 }
 
+void fake_unsubscribe(struct fake *f, const char *thread)
+{
+	if (f->wire->asking)
+		json_object_del(f->wire->asking->threads, thread);
+}
+
 bool fake_initialize(struct fake *f)
 {
 	struct fake_conn *conn = f->wire->asking;

@@ -165,15 +165,17 @@ export class LiveClient {
 }
 
 export class LiveEnv {
-  // `variables` for the program, `home` as for makeCodexHome(); a function gets the environment and returns these.
-  static async start({ variables = {}, home = {} } = {}) {
-    const env = new LiveEnv();
+  // `variables` for the program, `home` as for makeCodexHome(); a function gets the environment and returns these. A
+  // `model` that is given belongs to whoever gave it.
+  static async start({ variables = {}, home = {}, model } = {}) {
+    const env = new this();
     env.dir = realpathSync(makeTempDir('codexcp-live'));
     env.clients = [];
     env.projects = join(env.dir, 'projects');
     env.project = env.makeProject('alpha');
     env.stateDb = join(env.dir, 'state', 'state.sqlite3');
-    env.model = await Model.start();
+    env.ownsModel = !model;
+    env.model = model ?? await Model.start();
     env.variables = { ...env.standardVariables(), ...variables };
     env.home = makeCodexHome(env.dir, env.model.port, typeof home === 'function' ? home(env) : home);
     return env;
@@ -238,9 +240,9 @@ export class LiveEnv {
     await Promise.all(this.clients.map((client) => client.close().catch(() => {})));
     await this.stopWorker().finally(async () => {
       for (const { pid } of this.appServers()) await killAndSee(pid);
-      await this.model.stop();
+      if (this.ownsModel) await this.model.stop();
       const log = this.workerLog();
-      removeDir(this.dir);
+      if (!this.keep) removeDir(this.dir);
       assert.doesNotMatch(log, /Sanitizer|runtime error/);
     });
   }

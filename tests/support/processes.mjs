@@ -27,6 +27,8 @@ function readProc(pid, name) {
 // A zombie has ended, whether or not anybody has looked.
 export const isAlive = (pid) => /^State:\s+[^ZX]/m.test(readProc(pid, 'status'));
 
+export const isStopped = (pid) => /^State:\s+T/m.test(readProc(pid, 'status'));
+
 export const parentOf = (pid) => Number(/^PPid:\s+(\d+)/m.exec(readProc(pid, 'status'))?.[1]);
 
 // { pid, args } of the processes that have the line NAME=VALUE in their environment.
@@ -45,4 +47,9 @@ export function processesRunning(line) {
 export async function killAndSee(pid, signal = 'SIGKILL') {
   process.kill(pid, signal);
   await until(() => !isAlive(pid), `the end of process ${pid}`);
+}
+
+// A process that stands still goes on; one that has ended is left alone.
+export function letRun(pid) {
+  if (isAlive(pid)) process.kill(pid, 'SIGCONT');
 }

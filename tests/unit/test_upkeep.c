@@ -110,6 +110,27 @@ START_TEST(test_forgets_and_gives_back)
 }
 END_TEST
 
+/* Made from a dump, say: no page can be given back, and passes come and go all the same. */
+START_TEST(test_cannot_give_back)
+{
+	struct ccp_db_size after;
+	struct fixture f;
+
+	setup(&f);
+	db_exec(f.db.path, "PRAGMA auto_vacuum = NONE; VACUUM");
+	db_expect(f.db.path, "PRAGMA auto_vacuum", "0\n");
+	for (int i = 0; i < 100; i++)
+		add(f.db.db, i, 100000);
+	start(&f);
+	while (ccp_upkeep_passes(f.upkeep) < 2)
+		ccp_loop_step(f.loop);
+	after = size_of(&f);
+	ck_assert_int_gt(after.free_pages, 1024);
+	db_expect(f.db.path, "SELECT count(*) FROM operations", "0\n");
+	done(&f);
+}
+END_TEST
+
 /* Somebody else writes: it waits for its turn, and what it does is done once. */
 START_TEST(test_waits_for_writers)
 {
@@ -216,5 +237,5 @@ START_TEST(test_reader_that_does_not_end)
 }
 END_TEST
 
-CCP_TEST_MAIN("upkeep", test_forgets_and_gives_back, test_waits_for_writers,
+CCP_TEST_MAIN("upkeep", test_forgets_and_gives_back, test_cannot_give_back, test_waits_for_writers,
 	      test_log_is_bounded_under_load, test_reader_that_does_not_end)

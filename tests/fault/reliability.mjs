@@ -1,0 +1,62 @@
+// The tables of docs/RELIABILITY.md: what dies where, and what comes of it. What a process has still done before it died is
+// not always the same, so a cell is a list: of every outcome that was seen, each with the events that led there.
+
+import { readFileSync, writeFileSync } from 'node:fs';
+import { dirname, join } from 'node:path';
+import { testsDir } from '../support/codex_env.mjs';
+
+const page = join(dirname(testsDir), 'docs', 'RELIABILITY.md');
+const OR = '; or ';
+const NOT_THERE = '-';
+
+function split(what) {
+  const text = readFileSync(page, 'utf8');
+  const [begin, end] = [`<!-- ${what}: printed -->\n`, `<!-- ${what}: end -->\n`];
+  const [from, to] = [text.indexOf(begin) + begin.length, text.indexOf(end)];
+  if (from < begin.length || to < from) throw new Error(`${page} has no place for ${what}`);
+  return { before: text.slice(0, from), table: text.slice(from, to), after: text.slice(to) };
+}
+
+// "POINT|WHO" -> outcomes.
+function readTable(transport, who) {
+  const rows = split(`crash points, ${transport}`).table.split('\n').filter((line) => line.startsWith('| `'));
+  return new Map(rows.flatMap((line) => {
+    const [point, , ...cells] = line.split('|').slice(1, -1).map((cell) => cell.trim());
+    return who.map((name, i) => [`${point.slice(1, -1)}|${name}`, cells[i] === NOT_THERE ? [''] : cells[i].split(OR)]);
+  }));
+}
+
+const outcomeOf = (words) => words.split(':')[0];
+
+// What came of a death, and is not in the table. Whatever dies, a task may have come through; that nobody was there to die,
+// too; and which events led there is only told.
+export function compareTables(transport, points, who, cells) {
+  const table = readTable(transport, who);
+  const [rows, tried] = [new Set([...table.keys()]), new Set(points.flatMap((point) => who.map((name) => `${point}|${name}`)))];
+  const known = (key, words) => ['', 'completed', ...table.get(key) ?? []].map(outcomeOf).includes(outcomeOf(words));
+  return [
+    ...[...tried].filter((key) => !rows.has(key)).map((key) => `${key}: there is no row`),
+    ...[...rows].filter((key) => !tried.has(key)).map((key) => `${key}: there is no such point any more`),
+    ...[...cells].filter(([key, { words }]) => rows.has(key) && !known(key, words))
+      .map(([key, { words }]) => `${key}: ${words}, and the table has ${table.get(key).join(OR)}`),
+  ];
+}
+
+// Adds to what the table has; a point that is gone goes with its row.
+export function writeTables(transport, points, who, cells) {
+  const { before, after } = split(`crash points, ${transport}`);
+  const known = readTable(transport, who);
+  const cell = (key) => {
+    const seen = new Set([...known.get(key) ?? [], ...cells.has(key) ? [cells.get(key).words] : []].filter(Boolean));
+    return [...seen].sort().join(OR) || NOT_THERE;
+  };
+  const rows = points.filter((point) => cells.has(`${point}|${who[0]}`))
+    .map((point) => `| \`${point}\` | ${cells.get(`${point}|${who[0]}`).scenario} | ${who.map((name) => cell(`${point}|${name}`)).join(' | ')} |`);
+  const head = `| crash point | in the middle of | ${who.map((name) => `${name} dies`).join(' | ')} |\n|${'---|'.repeat(who.length + 2)}\n`;
+  writeFileSync(page, `${before}${head}${rows.join('\n')}\n${after}`);
+}
+
+export function writeChaos(rows) {
+  const { before, after } = split('chaos');
+  writeFileSync(page, `${before}| | |\n|---|---|\n${rows.map((row) => `| ${row.join(' | ')} |`).join('\n')}\n${after}`);
+}
