@@ -83,9 +83,11 @@ function problemsOf({ row, history, asked, messages }) {
   if (row.active || !TERMINAL.includes(row.status)) problems.push(`it has not ended: ${row.status}`);
   if (ends.length !== 1 || ends[0].to !== row.phase) problems.push(`its ends are ${ends.map(({ to }) => to).join(', ') || 'none'}`);
   // The death of processes gives no operation a second turn: an attempt is only made again when the one before left none.
-  if (asked > 1) problems.push(`the model was asked ${asked} times`);
+  // What goes on after the account's limit may have to say again what was asked for.
+  const turns = 1 + row.quota_waits + row.continuations;
+  if (asked > turns) problems.push(`the model was asked ${asked} times, for ${turns} turns`);
   if (messages > 1) problems.push(`Codex has ${messages} turns of it, for ${claims} claims`);
-  if (row.status === 'completed' && (asked !== 1 || messages !== 1)) {
+  if (row.status === 'completed' && (asked < 1 || messages < 1)) {
     problems.push(`it is completed, with ${messages} turns in Codex and ${asked} at the model`);
   }
   const epochs = history.map(({ epoch }) => epoch);

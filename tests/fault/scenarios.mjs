@@ -17,6 +17,14 @@ const NO_THREAD = '01a1f900-0000-7000-8000-000000000000';
 const BUSY = '{"thread": {"id": $threadId, "turns": [], "status": {"type": "active", "activeFlags": []}}, "model": "m", '
   + '"sandbox": {"type": "readOnly"}, "approvalPolicy": "never"}';
 
+// A turn that meets the account's limit, which ends soon, as one learns who asks.
+const MEET_LIMIT = 'once\nexpect turn/start\ndefault\nfail {"message": "You have hit your usage limit.", '
+  + '"codexErrorInfo": "usageLimitExceeded", "additionalDetails": null}\nexpect account/rateLimits/read\n';
+const limitAnswer = () => `reply ${JSON.stringify({
+  rateLimits: { limitId: 'codex', primary: { usedPercent: 100, windowDurationMins: 300, resetsAt: Math.floor(Date.now() / 1000) + 2 }, secondary: null },
+})}\n`;
+const LONG_MS = 20000;
+
 let serial = 0;
 // No marker is part of another.
 const newMarker = (name) => `${name}-${process.pid}-${++serial}.`;
@@ -197,10 +205,39 @@ const onFake = (script) => (here) => {
   const variables = { CODEX_BINARY_PATH: fakeAppServer, CCP_FAKE_STATE: state };
   if (script) {
     variables.CCP_FAKE_SCRIPT = join(here.dir, 'script');
-    writeFileSync(variables.CCP_FAKE_SCRIPT, script);
+    writeFileSync(variables.CCP_FAKE_SCRIPT, script());
   }
   return variables;
 };
+
+// Who has died may have been the only one to know when the limit ends; then it is waited for longer than a test does.
+async function endLimit(here, tasks) {
+  const waitsLong = (status) => status.status === 'waiting_for_quota' && Date.parse(status.nextAttemptAt) > Date.now() + LONG_MS;
+  await Promise.all(tasks.map(async (task) => {
+    const status = await here.reached(task.operationId, (now) => isOver(now) || waitsLong(now), 'its end, or a long wait');
+    if (waitsLong(status)) await interrupt(here, task);
+  }));
+  return finish(here, ...tasks);
+}
+
+// Two meet it, one goes on and lets the other go.
+async function usageLimit(here) {
+  const meet = (marker) => `WAIT 300\nFAIL usage:2\nSAY ${marker}`;
+  return endLimit(here, [await submit(here, 'limit-1', meet), await submit(here, 'limit-2', meet)]);
+}
+
+async function limitWhenAsked(here, crash) {
+  const task = await submit(here, 'limit', say);
+  await Promise.race([here.reached(task.operationId, (status) => status.quota || isOver(status), 'a limit'), crash]);
+  return endLimit(here, [task]);
+}
+
+async function stalledTurn(here, crash) {
+  const task = await submit(here, 'stalled', hold);
+  await Promise.race([here.reached(task.operationId, (status) => status.stall || isOver(status), 'a stall'), crash]);
+  await letGo(here, task.marker);
+  return finish(here, task);
+}
 
 async function fakeTask(here) {
   return finish(here, await submit(here, 'fake', say));
@@ -230,11 +267,18 @@ export const scenarios = [
   { name: 'the worker dies before it sends', play: diesBeforeSending },
   { name: 'the machine loses power', play: powerLoss },
   { name: 'turn/start is not answered in time', play: noAnswer },
+  { name: "the account's limit", play: usageLimit },
+  { name: "the account's limit, told when asked", play: limitWhenAsked, variables: onFake(() => `${MEET_LIMIT}${limitAnswer()}`) },
+  {
+    name: 'a turn that tells nothing',
+    play: stalledTurn,
+    variables: () => ({ CODEX_MCP_TURN_CHECK_SECONDS: '1', CODEX_MCP_TURN_STALL_TIMEOUT_SECONDS: '1' }),
+  },
   { name: 'app-server is overloaded', play: fakeTask, variables: (here) => ({ ...onFake()(here), CCP_FAKE_OVERLOAD: '1' }) },
   {
     name: 'a turn of somebody else runs in the thread',
     play: fakeSecondTask,
-    variables: onFake(`once\nexpect thread/resume threadId\nreply ${BUSY}\n`),
+    variables: onFake(() => `once\nexpect thread/resume threadId\nreply ${BUSY}\n`),
   },
 ];
 
