@@ -188,7 +188,7 @@ describe('codex facts', { skip: missing, timeout: 300000 }, () => {
     assert.equal(params.turn.error, null);
   });
 
-  it('turn/interrupt of a turn that was interrupted is refused', { skip: lacks(169, 'answer to that') }, async () => {
+  it('turn/interrupt of a turn that was interrupted is refused', { skip: lacks(169, 'answer to a second interrupt') }, async () => {
     const thread = await startThread();
     const turn = await codex.startTurn(thread.id, 'HOLD twice');
     await model.held('twice');
@@ -198,7 +198,7 @@ describe('codex facts', { skip: missing, timeout: 300000 }, () => {
     await assert.rejects(again, { message: /no active turn to interrupt/ });
   });
 
-  it('turn/start on an active thread steers it, and does not deduplicate', { skip: lacks(148, 'single turn for that') }, async () => {
+  it('turn/start on an active thread steers it, and does not deduplicate', { skip: lacks(148, 'single id for a steered turn') }, async () => {
     const thread = await startThread();
     const first = await codex.startTurn(thread.id, 'HOLD steered', { clientUserMessageId: 'same' });
     await model.held('steered');
@@ -359,7 +359,7 @@ describe('codex facts', { skip: missing, timeout: 300000 }, () => {
     assert.deepEqual(lost, []);
   }
 
-  const notRecorded = lacks(169, 'recording');
+  const notRecorded = isSince(169) ? false : `Codex ${CODEX_VERSION} is not the recorded one, 0.169`;
 
   it('recording: a simple turn', { skip: notRecorded }, () => compare('turn-0.169', 'SAY hello'));
 

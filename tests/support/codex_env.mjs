@@ -50,7 +50,7 @@ export const isSince = (minor) => Number(CODEX_VERSION?.split('.')[1]) >= minor;
 export const CUT = isSince(115) ? ['interrupted', 'app_server_exit'] : ['unknown_after_app_server_exit', 'no_evidence'];
 
 // Why a test that needs 0.MINOR cannot run, or false.
-export const lacks = (minor, what) => (isSince(minor) ? false : `Codex ${CODEX_VERSION} has no ${what}, which came with 0.${minor}`);
+export const lacks = (minor, what) => (isSince(minor) ? false : `Codex ${CODEX_VERSION} has no ${what}; 0.${minor} has`);
 
 // Node 22: the one that came with the packages, else the running one.
 export function findNode() {
