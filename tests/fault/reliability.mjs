@@ -28,12 +28,12 @@ function readTable(transport, who) {
 
 const outcomeOf = (words) => words.split(':')[0];
 
-// What came of a death, and is not in the table. Whatever dies, a task may have come through; that nobody was there to die,
-// too; and which events led there is only told.
+// What came of a death, and is not in the table. Whatever dies, a task may have come through, or its turn may have been cut;
+// that nobody was there to die, too; and which events led there is only told.
 export function compareTables(transport, points, who, cells) {
   const table = readTable(transport, who);
   const [rows, tried] = [new Set([...table.keys()]), new Set(points.flatMap((point) => who.map((name) => `${point}|${name}`)))];
-  const known = (key, words) => ['', 'completed', ...table.get(key) ?? []].map(outcomeOf).includes(outcomeOf(words));
+  const known = (key, words) => ['', 'completed', 'interrupted (app_server_exit)', ...table.get(key) ?? []].map(outcomeOf).includes(outcomeOf(words));
   return [
     ...[...tried].filter((key) => !rows.has(key)).map((key) => `${key}: there is no row`),
     ...[...rows].filter((key) => !tried.has(key)).map((key) => `${key}: there is no such point any more`),

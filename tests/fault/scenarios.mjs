@@ -288,6 +288,7 @@ export const unreached = {
   input_opened: 'app-server is answered at once',
   answered: 'app-server is answered at once',
   interrupt: 'front ends apply it: ask.interrupt',
+  no_evidence: 'after a minute of looks in vain',
 };
 
 export const fakeMissing = existsSync(fakeAppServer) ? false : `${fakeAppServer} is not built`;
