@@ -184,17 +184,19 @@ export class Stage extends LiveEnv {
     return died;
   }
 
-  // One worker, one app-server: what was left behind has ended, or is used again.
+  // One worker, which has the lock, and one app-server: what was left behind has ended, or is used again.
   alone() {
     const most = (who) => this.pids(who).length <= 1;
-    return until(() => most('worker') && most('app-server'), 'the end of all but one worker and one app-server');
+    const locked = () => this.lockHolders().join() === this.pids('worker').join();
+    return until(() => most('worker') && most('app-server') && locked(), 'one worker, which has the lock, and one app-server');
   }
 
-  // The pids that hold the worker's lock.
+  // The pids that hold the worker's lock. The list may change while it is read: it then names some twice, or not.
   lockHolders() {
     const inode = statSync(`${this.stateDb}.worker.lock`).ino;
-    return readFileSync('/proc/locks', 'utf8').split('\n').map((line) => /^\d+: FLOCK .* (\d+) \S+:(\d+) /.exec(line))
+    const pids = readFileSync('/proc/locks', 'utf8').split('\n').map((line) => /^\d+: FLOCK .* (\d+) \S+:(\d+) /.exec(line))
       .filter((match) => Number(match?.[2]) === inode).map(([, pid]) => Number(pid));
+    return [...new Set(pids)];
   }
 
   // Where nothing runs any more, nothing stays behind a worker that is told to leave.
