@@ -243,6 +243,11 @@ async function fakeTask(here) {
   return finish(here, await submit(here, 'fake', say));
 }
 
+// Its turn is looked for when turn/start is not answered in time.
+async function fakeSilentTask(here) {
+  return finish(here, await submit(here, 'silent', say, { timeout_seconds: 1 }));
+}
+
 // A second task for the thread of the first.
 async function fakeSecondTask(here) {
   const [first] = await finish(here, await submit(here, 'first', say));
@@ -280,6 +285,11 @@ export const scenarios = [
     play: fakeSecondTask,
     variables: onFake(() => `once\nexpect thread/resume threadId\nreply ${BUSY}\n`),
   },
+  {
+    name: 'a thread that is archived before its turn is looked for',
+    play: fakeSilentTask,
+    variables: onFake(() => 'once\nexpect turn/start\nexpect thread/resume\nerror -32600 session 1 is archived\n'),
+  },
 ];
 
 // Events that nothing in the program applies yet, or not by the way of the runner.
@@ -288,7 +298,6 @@ export const unreached = {
   input_opened: 'app-server is answered at once',
   answered: 'app-server is answered at once',
   interrupt: 'front ends apply it: ask.interrupt',
-  no_evidence: 'after a minute of looks in vain',
 };
 
 export const fakeMissing = existsSync(fakeAppServer) ? false : `${fakeAppServer} is not built`;
