@@ -172,12 +172,8 @@ void codexcp_close(struct codexcp *cp)
 		return;
 	ccp_calls_drop(cp);
 	ccp_starter_free(cp->starter);
-	if (cp->engine)
-		ccp_engine_flush(cp->engine);
-	/* What waits in the queue is told that it was cancelled while its owners are still
-	 * there. */
-	ccp_txq_free(cp->txq);
 	ccp_engine_free(cp->engine);
+	ccp_txq_free(cp->txq);
 	ccp_timer_free(cp->wake_timer);
 	ccp_db_close(cp->reader);
 	ccp_db_close(cp->db);
@@ -318,11 +314,11 @@ struct ccp_retention_rule ccp_context_retention(const struct codexcp *cp)
 	};
 }
 
-int ccp_context_new_upkeep(struct codexcp *cp, struct ccp_upkeep **ret_upkeep,
+int ccp_context_new_upkeep(struct codexcp *cp, struct ccp_txq *txq, struct ccp_upkeep **ret_upkeep,
 			   struct codexcp_error *err)
 {
 	const struct ccp_upkeep_options options = {
-		.loop = cp->loop, .db = cp->db, .txq = cp->txq, .rule = ccp_context_retention(cp)
+		.loop = cp->loop, .db = cp->db, .txq = txq, .rule = ccp_context_retention(cp)
 	};
 
 	return ccp_upkeep_new(&options, ret_upkeep, err);

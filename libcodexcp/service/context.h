@@ -59,6 +59,9 @@ int ccp_state_prepare(struct codexcp *cp, struct codexcp_error *err);
 int ccp_state_check_place(const struct codexcp *cp, struct codexcp_error *err);
 /* Prepared, and the database open for writing. CODEXCP_E_STATE_BUSY: try again soon. */
 int ccp_state_open(struct codexcp *cp, struct codexcp_error *err);
+/* One more queue on the open database, for an owner that may end before the context does; its
+ * trouble is the context's. */
+int ccp_state_new_txq(struct codexcp *cp, struct ccp_txq **ret_txq, struct codexcp_error *err);
 /* At the beginning of a call, when nobody has the connection in hand: one that was only a makeshift
  * is closed, and whoever reads next opens another. Whether it was one. */
 bool ccp_state_refresh(struct codexcp *cp);
@@ -92,7 +95,7 @@ json_t *ccp_context_warnings(const struct codexcp *cp, const struct ccp_roots *a
 
 struct ccp_retention_rule ccp_context_retention(const struct codexcp *cp);
 /* For whoever executes; the state is open. */
-int ccp_context_new_upkeep(struct codexcp *cp, struct ccp_upkeep **ret_upkeep,
+int ccp_context_new_upkeep(struct codexcp *cp, struct ccp_txq *txq, struct ccp_upkeep **ret_upkeep,
 			   struct codexcp_error *err);
 struct ccp_limits ccp_context_limits(const struct codexcp *cp);
 struct ccp_project_places ccp_context_places(const struct codexcp *cp);

@@ -71,7 +71,7 @@ static int new_runner(struct ccp_engine *engine, struct codexcp_error *err)
 	const struct ccp_runner_options options = {
 		.loop = cp->loop,
 		.db = cp->db,
-		.txq = cp->txq,
+		.txq = engine->txq,
 		.app_server = { .find = ccp_app_server_find,
 				.find_data = cp,
 				.cwd = run_dir,
@@ -118,7 +118,7 @@ static void go_to_work(struct ccp_engine *engine)
 	if (r == 0)
 		r = ccp_runner_adopt(engine->runner, &err);
 	if (r == 0)
-		r = ccp_context_new_upkeep(engine->cp, &engine->upkeep, &err);
+		r = ccp_context_new_upkeep(engine->cp, engine->txq, &engine->upkeep, &err);
 	if (r < 0) {
 		fail_run(engine, &err);
 		return;
@@ -163,10 +163,17 @@ static void epoch_done(const struct codexcp_error *err, void *data)
 		fail_run(engine, err);
 }
 
+static int open_state(struct ccp_engine *engine, struct codexcp_error *err)
+{
+	int r = ccp_state_open(engine->cp, err);
+
+	return r < 0 || engine->txq ? r : ccp_state_new_txq(engine->cp, &engine->txq, err);
+}
+
 static void begin(struct ccp_engine *engine)
 {
 	_cleanup_error_ struct codexcp_error err = { 0 };
-	int r = ccp_state_open(engine->cp, &err);
+	int r = open_state(engine, &err);
 
 	/* Another process is making the schema. */
 	if (r == CODEXCP_E_STATE_BUSY && now_ms(engine) < engine->lock_until) {
@@ -174,7 +181,7 @@ static void begin(struct ccp_engine *engine)
 		return;
 	}
 	if (r == 0)
-		r = ccp_txq_add(engine->cp->txq, epoch_tx, epoch_done, engine, LOCK_WAIT_MS, &err);
+		r = ccp_txq_add(engine->txq, epoch_tx, epoch_done, engine, LOCK_WAIT_MS, &err);
 	if (r < 0)
 		fail_run(engine, &err);
 }
@@ -307,7 +314,7 @@ void ccp_engine_look(struct ccp_engine *engine)
 /* Only reports itself. */
 static int observe(struct ccp_engine *engine, struct codexcp_error *err)
 {
-	int r = ccp_state_open(engine->cp, err);
+	int r = open_state(engine, err);
 
 	if (r < 0)
 		return r;
@@ -365,6 +372,11 @@ void ccp_engine_free(struct ccp_engine *engine)
 {
 	if (!engine)
 		return;
+	if (engine->runner)
+		ccp_runner_flush(engine->runner);
+	/* What waits in the queue is told that it was cancelled while its owners are still
+	 * there. */
+	ccp_txq_free(engine->txq);
 	ccp_runner_free(engine->runner);
 	ccp_upkeep_free(engine->upkeep);
 	ccp_commands_free(engine);
@@ -378,10 +390,4 @@ void ccp_engine_free(struct ccp_engine *engine)
 	codexcp_error_done(&engine->failure);
 	ccp_closep(&engine->lock_fd);
 	free(engine);
-}
-
-void ccp_engine_flush(struct ccp_engine *engine)
-{
-	if (engine->runner)
-		ccp_runner_flush(engine->runner);
 }

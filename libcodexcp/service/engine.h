@@ -19,13 +19,12 @@ int ccp_engine_new(struct codexcp *cp, struct ccp_engine **ret_engine, struct co
 void ccp_engine_leave(struct ccp_engine *engine, const char *why);
 /* Whether it is the one that may act. */
 bool ccp_engine_has_lock(const struct ccp_engine *engine);
-/* Reports the end. Operations that run are found again by the next worker. */
+/* Writes what is collected in memory, and reports the end. Operations that run are found again by
+ * the next worker. */
 void ccp_engine_free(struct ccp_engine *engine);
 /* Why an inline engine could not go to work, or NULL: then it is to be freed. Told to the
  * starter. */
 const struct codexcp_error *ccp_engine_failure(const struct ccp_engine *engine);
-/* Write what is collected in memory; before the queue of transactions goes. */
-void ccp_engine_flush(struct ccp_engine *engine);
 /* The context's state_trouble has changed: connected front ends are told. */
 void ccp_engine_tell_trouble(struct ccp_engine *engine);
 /* There may be work. */

@@ -73,7 +73,7 @@ static void finish(struct ccp_command_job *job, const struct codexcp_error *fail
 	(void)ccp_row_set(&command->error, text, NULL);
 	command->completed_at = ccp_clock_wall(ccp_context_clock(job->engine->cp));
 	/* Without memory the row stays `running`, and the next worker takes it up. */
-	if (ccp_txq_add(job->engine->cp->txq, update_tx, finished, job, CCP_TXQ_FOR_EVER, NULL) < 0)
+	if (ccp_txq_add(job->engine->txq, update_tx, finished, job, CCP_TXQ_FOR_EVER, NULL) < 0)
 		job_free(job);
 }
 
@@ -163,7 +163,7 @@ void ccp_commands_look(struct ccp_engine *engine)
 	DL_APPEND(engine->commands, job);
 	(void)ccp_row_set(&job->command.status, "running", NULL);
 	engine->beginning = true;
-	if (ccp_txq_add(engine->cp->txq, begin_tx, run, job, CCP_TXQ_FOR_EVER, NULL) < 0) {
+	if (ccp_txq_add(engine->txq, begin_tx, run, job, CCP_TXQ_FOR_EVER, NULL) < 0) {
 		engine->beginning = false;
 		job_free(job);
 	}

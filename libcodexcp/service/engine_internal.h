@@ -18,6 +18,7 @@ struct ccp_bell;
 
 struct ccp_engine {
 	struct codexcp *cp;
+	struct ccp_txq *txq; /* what it has to write ends with it */
 	int lock_fd;
 	int64_t lock_until;        /* boot clock: how long the lock is waited for */
 	struct ccp_stream *holder; /* doorbell of the one that has the lock */

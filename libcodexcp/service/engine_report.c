@@ -52,7 +52,7 @@ static int report_tx(struct ccp_db *db, void *data, struct codexcp_error *err)
 
 void ccp_report(struct ccp_engine *engine)
 {
-	(void)ccp_txq_add(engine->cp->txq, report_tx, NULL, engine, REPORT_DEADLINE_MS, NULL);
+	(void)ccp_txq_add(engine->txq, report_tx, NULL, engine, REPORT_DEADLINE_MS, NULL);
 }
 
 static json_t *app_server_json(const struct ccp_appserver *as)

@@ -179,6 +179,15 @@ bool ccp_state_refresh(struct codexcp *cp)
 	return true;
 }
 
+int ccp_state_new_txq(struct codexcp *cp, struct ccp_txq **ret_txq, struct codexcp_error *err)
+{
+	int r = ccp_txq_new(cp->loop, cp->db, ret_txq, err);
+
+	if (r == 0)
+		ccp_txq_on_trouble(*ret_txq, on_trouble, cp);
+	return r;
+}
+
 int ccp_state_open(struct codexcp *cp, struct codexcp_error *err)
 {
 	struct ccp_db *reader = NULL;
@@ -187,9 +196,7 @@ int ccp_state_open(struct codexcp *cp, struct codexcp_error *err)
 	(void)ccp_state_refresh(cp);
 	r = cp->db ? 0 : open_database(cp, err);
 	if (r == 0 && !cp->txq)
-		r = ccp_txq_new(cp->loop, cp->db, &cp->txq, err);
-	if (r == 0)
-		ccp_txq_on_trouble(cp->txq, on_trouble, cp);
+		r = ccp_state_new_txq(cp, &cp->txq, err);
 	if (r == 0)
 		r = ccp_state_reader(cp, &reader, err);
 	return CCP_MIN(r, 0);

@@ -74,6 +74,23 @@ static inline _unused_ void db_exec(const char *path, const char *sql)
 	sqlite3_close(handle);
 }
 
+/* Nobody else can write until db_unlock(). */
+static inline _unused_ sqlite3 *db_lock(const char *path)
+{
+	sqlite3 *handle = NULL;
+
+	ck_assert_int_eq(sqlite3_open(path, &handle), SQLITE_OK);
+	sqlite3_busy_timeout(handle, 5000);
+	ck_assert_int_eq(sqlite3_exec(handle, "BEGIN IMMEDIATE", NULL, NULL, NULL), SQLITE_OK);
+	return handle;
+}
+
+static inline _unused_ void db_unlock(sqlite3 *handle)
+{
+	ck_assert_int_eq(sqlite3_exec(handle, "ROLLBACK", NULL, NULL, NULL), SQLITE_OK);
+	sqlite3_close(handle);
+}
+
 /* All rows' columns as text, with "|" between columns and "\n" behind rows; an allocation. */
 static inline _unused_ char *db_query(const char *path, const char *sql)
 {
