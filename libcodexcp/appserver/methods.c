@@ -236,17 +236,6 @@ json_t *ccp_terminal_end_params(const char *thread_id, const char *process_id)
 	return o;
 }
 
-json_t *ccp_turns_list_params(const char *thread_id, int limit)
-{
-	json_t *o = json_object();
-
-	ccp_json_set_str(&o, "threadId", thread_id);
-	ccp_json_set_int(&o, "limit", limit);
-	ccp_json_set_str(&o, "sortDirection", "desc");
-	ccp_json_set_str(&o, "itemsView", "full");
-	return o;
-}
-
 int ccp_turn_parse(const json_t *turn, struct ccp_turn *ret)
 {
 	const char *id = ccp_json_str(turn, "id");

@@ -35,8 +35,8 @@ json_t *ccp_thread_start_params(const struct ccp_codex_version *version,
 /*
  * thread/resume: loads the thread and subscribes to it. With `with_turns` the answer holds the
  * whole history, evidence for reconciliation in one request; from 0.130 on it can be left out,
- * which is cheap for any length of history, and thread/turns/list brings the newest few turns
- * (0.169 calls the whole history deprecated). Older versions always send it.
+ * which is cheap for any length of history (0.169 calls the whole history deprecated). Older
+ * versions always send it.
  *
  * Before 0.163 Codex forgets the policy of a thread that it unloads, and would go on under the one
  * of its configuration, which may allow anything: there `policy` (or NULL) is given to the thread.
@@ -105,8 +105,6 @@ struct ccp_terminal {
 /* CODEXCP_E_INTERNAL when it has no processId. */
 int ccp_terminal_parse(const json_t *terminal, struct ccp_terminal *ret);
 json_t *ccp_terminal_end_params(const char *thread_id, const char *process_id);
-/* thread/turns/list with all items, newest first. */
-json_t *ccp_turns_list_params(const char *thread_id, int limit);
 
 /* One turn of a thread (thread/resume, thread/read, thread/turns/list, turn/completed). */
 struct ccp_turn {

@@ -428,14 +428,6 @@ char *ccp_redact(const char *text, size_t len, size_t *ret_len)
 	return out;
 }
 
-bool ccp_redact_needed(const char *text, size_t len)
-{
-	struct text t = { .s = text, .len = len };
-	struct span secret;
-
-	return find_secret(&t, 0, &secret);
-}
-
 static json_t *redact_string(const json_t *value)
 {
 	size_t len = json_string_length(value);

@@ -12,7 +12,5 @@
 
 /* A copy of text[0..len) with each secret replaced by "[redacted]". NULL when memory ran out. */
 char *ccp_redact(const char *text, size_t len, size_t *ret_len);
-/* Whether ccp_redact() would change the text. */
-bool ccp_redact_needed(const char *text, size_t len);
 /* A deep copy with every string value (not the keys) redacted. NULL when memory ran out. */
 json_t *ccp_redact_json(const json_t *value);

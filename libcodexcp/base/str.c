@@ -1,10 +1,8 @@
 #include "base/str.h"
 
 #include <errno.h>
-#include <math.h>
 #include <stdarg.h>
 #include <stdio.h>
-#include <strings.h>
 
 #define BLANKS   " \t\n\v\f\r"
 #define DIGITS   "0123456789"
@@ -82,39 +80,6 @@ bool ccp_parse_i64(const char *s, int64_t *ret)
 		return false;
 	*ret = value;
 	return true;
-}
-
-bool ccp_parse_double(const char *s, double *ret)
-{
-	double value;
-	char *end;
-
-	if (!starts_number(s) || s[strspn(s, "+-.eE" DIGITS)])
-		return false;
-	value = strtod(s, &end);
-	if (end == s || *end || !isfinite(value))
-		return false;
-	*ret = value;
-	return true;
-}
-
-bool ccp_parse_bool(const char *s, bool *ret)
-{
-	static const struct {
-		const char *word;
-		bool value;
-	} words[] = {
-		{ "1", true },  { "true", true },   { "yes", true }, { "on", true },
-		{ "0", false }, { "false", false }, { "no", false }, { "off", false },
-	};
-
-	for (size_t i = 0; i < CCP_ARRAY_SIZE(words); i++) {
-		if (strcasecmp(s, words[i].word) == 0) {
-			*ret = words[i].value;
-			return true;
-		}
-	}
-	return false;
 }
 
 /* Edit distance of words of at most WORD_MAX bytes; swapped neighbours are one mistake, not two. */

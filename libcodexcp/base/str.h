@@ -27,9 +27,6 @@ char *ccp_strndup_trim(const char *s, size_t len);
 bool ccp_strdup_opt(const char *s, char **ret);
 
 _must_check_ bool ccp_parse_i64(const char *s, int64_t *ret);
-_must_check_ bool ccp_parse_double(const char *s, double *ret);
-/* 1/true/yes/on and 0/false/no/off, in any case. */
-_must_check_ bool ccp_parse_bool(const char *s, bool *ret);
 
 /*
  * The word of a NULL-terminated list that is nearest to `word` by edit distance, or NULL when none

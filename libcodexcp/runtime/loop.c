@@ -128,11 +128,6 @@ const struct ccp_clock *ccp_loop_clock(const struct ccp_loop *loop)
 	return loop->clock;
 }
 
-void ccp_loop_set_clock(struct ccp_loop *loop, const struct ccp_clock *clock)
-{
-	loop->clock = clock;
-}
-
 void ccp_loop_run(struct ccp_loop *loop)
 {
 	uv_run(loop->uv, UV_RUN_DEFAULT);

@@ -30,7 +30,6 @@ void ccp_loop_free(struct ccp_loop *loop);
 CCP_DEFINE_CLEANUP(struct ccp_loop, ccp_loop_free);
 struct uv_loop_s *ccp_loop_uv(struct ccp_loop *loop);
 const struct ccp_clock *ccp_loop_clock(const struct ccp_loop *loop);
-void ccp_loop_set_clock(struct ccp_loop *loop, const struct ccp_clock *clock);
 
 /* Until ccp_loop_stop() or nothing is left to wait for. */
 void ccp_loop_run(struct ccp_loop *loop);

@@ -308,7 +308,8 @@ START_TEST(test_turn_cut)
 	ask(&f, "turn/start", turn_params(&f, thread, "x"));
 	await(&f, &f.gone, 1);
 	start(&f);
-	ask(&f, "thread/turns/list", ccp_turns_list_params(thread, 3));
+	ask(&f, "thread/turns/list",
+	    json_pack("{s:s, s:i, s:s}", "threadId", thread, "limit", 3, "itemsView", "full"));
 	ck_assert_int_eq(ccp_turn_parse(json_array_get(ccp_json_arr(f.reply, "data"), 0), &turn),
 			 0);
 	ck_assert_str_eq(turn.status, "interrupted");

@@ -203,8 +203,6 @@ END_TEST
 START_TEST(test_small_params)
 {
 	check_json(ccp_turn_interrupt_params("t", "u"), "{\"threadId\":\"t\",\"turnId\":\"u\"}");
-	check_json(ccp_turns_list_params("t", 5), "{\"itemsView\":\"full\",\"limit\":5,"
-						  "\"sortDirection\":\"desc\",\"threadId\":\"t\"}");
 }
 END_TEST
 

@@ -19,8 +19,6 @@ static void assert_redacted(const char *in, const char *expected)
 	ck_assert_str_eq(out, expected);
 	ck_assert_uint_eq(len, strlen(expected));
 	ck_assert_str_eq(again, expected);
-	ck_assert(!ccp_redact_needed(out, len));
-	ck_assert_msg(ccp_redact_needed(in, strlen(in)) == (strcmp(in, expected) != 0), "%s", in);
 }
 
 START_TEST(test_keys)

@@ -59,40 +59,6 @@ START_TEST(test_parse_i64)
 }
 END_TEST
 
-START_TEST(test_parse_double)
-{
-	static const char *const bad[] = { "",      " 1",   "1 ", "nan", "inf", "0x1p3",
-					   "1e999", "1..2", "e5", "+1",  "-" };
-	double d = 42;
-
-	for (size_t i = 0; i < CCP_ARRAY_SIZE(bad); i++)
-		ck_assert_msg(!ccp_parse_double(bad[i], &d), "%s", bad[i]);
-	ck_assert(d == 42);
-	ck_assert(ccp_parse_double("-2.5e1", &d));
-	ck_assert(d == -25);
-	ck_assert(ccp_parse_double(".5", &d));
-	ck_assert(d == 0.5);
-}
-END_TEST
-
-START_TEST(test_parse_bool)
-{
-	static const char *const yes[] = { "1", "true", "YES", "On" };
-	static const char *const no[] = { "0", "False", "no", "OFF" };
-	bool b;
-
-	for (size_t i = 0; i < CCP_ARRAY_SIZE(yes); i++) {
-		b = false;
-		ck_assert(ccp_parse_bool(yes[i], &b) && b);
-		b = true;
-		ck_assert(ccp_parse_bool(no[i], &b) && !b);
-	}
-	ck_assert(!ccp_parse_bool("", &b));
-	ck_assert(!ccp_parse_bool("yes ", &b));
-	ck_assert(!ccp_parse_bool("2", &b));
-}
-END_TEST
-
 START_TEST(test_nearest)
 {
 	static const char *const list[] = { "operation_id", "timeout_seconds", "cwd", NULL };
@@ -110,5 +76,4 @@ START_TEST(test_nearest)
 }
 END_TEST
 
-CCP_TEST_MAIN("str", test_affixes, test_blank, test_copies, test_parse_i64, test_parse_double,
-	      test_parse_bool, test_nearest)
+CCP_TEST_MAIN("str", test_affixes, test_blank, test_copies, test_parse_i64, test_nearest)
