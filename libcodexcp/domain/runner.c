@@ -256,15 +256,19 @@ void ccp_runner_leave(struct ccp_runner *runner, int64_t drain_ms, void (*left)(
 		ccp_timer_start(runner->leave_timer, wait ? drain_ms : 0);
 }
 
-/* The thread is let go of, unless another operation has come to it. */
+void ccp_let_go(struct ccp_runner *runner, const char *thread_id)
+{
+	if (thread_id && !ccp_live_by_thread(runner, thread_id))
+		ccp_send_unsubscribe(runner, thread_id);
+}
+
 static void end_live(struct ccp_live *live)
 {
 	struct ccp_runner *runner = live->runner;
 	_cleanup_free_ char *thread_id = TAKE_PTR(live->op.thread_id);
 
 	drop_live(live);
-	if (thread_id && !ccp_live_by_thread(runner, thread_id))
-		ccp_send_unsubscribe(runner, thread_id);
+	ccp_let_go(runner, thread_id);
 	if (runner->left && !ccp_instance_has_turns(runner))
 		leave_now(runner);
 }
@@ -308,6 +312,9 @@ static void apply_done(const struct codexcp_error *err, void *data)
 		runner->claiming = false;
 	if (!err) {
 		take_outcome(job);
+		/* A thread came to an operation that had ended, or began anew, meanwhile. */
+		if (!job->outcome.changed)
+			ccp_let_go(runner, job->change.thread_id);
 		runner->events.changed(runner->data);
 		ccp_schedule(runner);
 	} else if (err->code != CODEXCP_E_CANCELLED) {

@@ -197,6 +197,15 @@ static void on_request(json_t *id, const char *method, json_t *params, void *dat
 		ccp_runner_flush_soon(runner);
 }
 
+/* Nobody waits for it any more; a thread that it brought is loaded all the same. */
+static void on_late(int64_t id, json_t *result, json_t *error, void *data)
+{
+	struct ccp_thread_answer answer;
+
+	if (result && ccp_thread_answer_parse(result, &answer, NULL) == 0)
+		ccp_let_go(data, answer.thread_id);
+}
+
 static struct ccp_live *next_unvisited(const struct ccp_runner *runner, unsigned walk)
 {
 	struct ccp_live *live;
@@ -340,5 +349,6 @@ const struct ccp_appserver_events ccp_runner_app_events = {
 	.gone = on_gone,
 	.notification = on_notification,
 	.request = on_request,
+	.late = on_late,
 	.garbage = on_garbage,
 };

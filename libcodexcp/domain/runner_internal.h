@@ -113,6 +113,9 @@ void ccp_runner_stop_app_server(struct ccp_runner *runner);
 /* app-server has ended: was that what leaving waited for? */
 bool ccp_runner_has_left(struct ccp_runner *runner);
 
+/* Nobody needs the thread any more, unless an operation has it. */
+void ccp_let_go(struct ccp_runner *runner, const char *thread_id);
+
 /* Write what the tracks have collected, a little later. */
 void ccp_runner_flush_soon(struct ccp_runner *runner);
 

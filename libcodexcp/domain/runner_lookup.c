@@ -90,11 +90,13 @@ static void unanswered(struct ccp_live *live)
 	ccp_runner_apply(live->runner, live->op.id, CCP_OP_NO_EVIDENCE, &change, NULL);
 }
 
-/* The process still has the request. When the connection on which it was sent is lost it has not:
- * then thread/resume tells what arrived (a second look, because it may lag a moment behind). */
+/* The process still has the request, unless it has answered it. When the connection on which it was
+ * sent is lost it has not: then thread/resume tells what arrived (a second look, because it may lag
+ * a moment behind). */
 static bool may_still_arrive(const struct ccp_live *live, enum ccp_instance_fate fate)
 {
-	return fate == CCP_INSTANCE_PRESENT && live->connection == live->runner->connection;
+	return fate == CCP_INSTANCE_PRESENT && !live->op.turn_id &&
+	       live->connection == live->runner->connection;
 }
 
 static bool is_alive(enum ccp_instance_fate fate)

@@ -111,6 +111,36 @@ START_TEST(test_connection_lost)
 }
 END_TEST
 
+/* Between the end of the connection and the word of it nothing is sent, and nothing seems to be
+ * ready. */
+START_TEST(test_being_lost)
+{
+	struct fixture f;
+	int refused = 0;
+
+	setup(&f);
+	set_script(&f, "expect one\ndisconnect\n");
+	start(&f);
+	call(&f, "one", NULL);
+	while (!f.gone) {
+		_cleanup_error_ struct codexcp_error err = { 0 };
+
+		ccp_loop_step(f.loop);
+		if (f.gone || ccp_appserver_state(f.as) == CCP_APPSERVER_READY)
+			continue;
+		ck_assert_int_eq(ccp_appserver_state(f.as), CCP_APPSERVER_STARTING);
+		ck_assert_int_eq(
+			ccp_appserver_call(f.as, "account/read", NULL, 1000, on_reply, &f, &err),
+			CODEXCP_E_APP_SERVER_UNAVAILABLE);
+		ck_assert_uint_eq(ccp_appserver_pending(f.as), 1);
+		refused++;
+	}
+	ck_assert_int_ge(refused, 1);
+	ck_assert_int_eq(f.replies, 1);
+	teardown(&f);
+}
+END_TEST
+
 /* It is not our child any more, and is still seen to die. */
 START_TEST(test_attached_process_dies)
 {
@@ -298,6 +328,6 @@ START_TEST(test_long_directory)
 END_TEST
 
 CCP_TEST_MAIN("appserver_socket", test_detach_and_attach, test_free_and_attach,
-	      test_connection_lost, test_attached_process_dies, test_attach_to_another,
-	      test_start_takes_over, test_request_again, test_fragments, test_upgrade_refused,
-	      test_no_socket, test_auto, test_long_directory)
+	      test_connection_lost, test_being_lost, test_attached_process_dies,
+	      test_attach_to_another, test_start_takes_over, test_request_again, test_fragments,
+	      test_upgrade_refused, test_no_socket, test_auto, test_long_directory)

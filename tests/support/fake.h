@@ -49,7 +49,8 @@
  *	garble METHOD			the next notification of METHOD arrives as garbage
  *	swallow METHOD			the next one is not sent at all
  *	flag [NAME]			what the running turns wait for
- *	term ignore | term default	what SIGTERM does; else it ends the process with status 0, on
+ *	term ignore | term default | term log
+ *					what SIGTERM does; else it ends the process with status 0, on
  *					a socket after the last running turn
  *	hang				never read or write again, end of input included
  *	die [STATUS | SIGKILL | SIGTERM | SIGSEGV]
@@ -76,6 +77,7 @@ struct fake {
 	json_t *vars;    /* of the script */
 	json_t *message; /* what `expect` waited for, */
 	unsigned asker;  /* and who had sent it */
+	bool log_terms;  /* SIGTERM is a line of the log: "SIGTERM true" */
 	bool uncertain;  /* the next thread/resume says that nothing runs */
 	json_t *failure; /* why turns fail from now on, or NULL */
 	char *garble;    /* the notification that is to arrive as garbage, or NULL */

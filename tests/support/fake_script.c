@@ -222,7 +222,9 @@ static void do_stderr(struct fake *f, char *args)
 
 static void do_term(struct fake *f, char *args)
 {
-	signal(SIGTERM, strcmp(args, "ignore") == 0 ? SIG_IGN : SIG_DFL);
+	f->log_terms = strcmp(args, "log") == 0;
+	if (!f->log_terms)
+		signal(SIGTERM, strcmp(args, "ignore") == 0 ? SIG_IGN : SIG_DFL);
 }
 
 static void do_hang(struct fake *f, char *args)

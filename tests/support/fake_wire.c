@@ -331,11 +331,22 @@ void fake_wait(struct fake *f, int timeout_ms)
 
 static void on_term(int signum)
 {
-	told_to_end = 1;
+	told_to_end++;
+}
+
+/* They are logged, and that is all. */
+static void log_terms(void)
+{
+	for (; told_to_end > 0; told_to_end--)
+		fake_log("SIGTERM", json_true());
 }
 
 void fake_end_when_told(struct fake *f, bool idle)
 {
+	if (f->log_terms) {
+		log_terms();
+		return;
+	}
 	/* On a socket, SIGTERM lets running turns end. */
 	if (!told_to_end || (f->wire->listener >= 0 && !idle))
 		return;

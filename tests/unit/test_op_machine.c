@@ -120,6 +120,9 @@ static void check_sound(const struct walk *w, void *data)
 			 d->next == IS(WAITING_FOR_QUOTA));
 	CHECK(w, !(d->effects & CCP_EFFECT_LET_GO) || d->next == IS(RUNNING));
 	CHECK(w, !(d->effects & CCP_EFFECT_CLEAN_STEP) || slot);
+	/* A refusal is of a request, be it late; a look has a verdict of its own. */
+	CHECK(w, w->event != CCP_OP_REFUSED || w->step != IS(LOOKING_UP));
+	CHECK(w, w->event != CCP_OP_NO_EVIDENCE || w->step == IS(LOOKING_UP));
 }
 
 START_TEST(test_sound)
