@@ -279,8 +279,10 @@ static int take_decision(struct ccp_op *op, const struct ccp_op_decision *decisi
 		r = ccp_row_set(&op->reason, reason_of(op, decision), err);
 	if (decision->effects & CCP_EFFECT_FREE_ATTEMPT)
 		op->attempt = CCP_MAX(op->attempt - 1, 0);
+	if (decision->effects & CCP_EFFECT_COUNT_OVERLOAD)
+		op->overloads++;
 	if (decision->effects & CCP_EFFECT_CLEAN_STEP)
-		op->crash_count = 0;
+		op->crash_count = op->overloads = 0;
 	forget_error(op, decision->next);
 	hold_account(op, decision);
 	if (r == 0 && decision->effects & CCP_EFFECT_CONTINUE)
@@ -310,6 +312,7 @@ static struct ccp_op_facts facts_of(const struct ccp_op *op, const struct ccp_op
 		.quota_waits_left = op->quota_waits < CCP_OP_MAX_QUOTA_WAITS,
 		.quota_held = op->quota_held,
 		.attempt = op->attempt,
+		.overloads = op->overloads,
 		.crash_count = op->crash_count,
 	};
 }
