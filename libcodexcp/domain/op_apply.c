@@ -137,12 +137,16 @@ static int ask_interrupt(struct ccp_op *op, enum ccp_op_event event, int64_t now
 }
 
 /* A time that has passed says nothing about a limit that is still there. */
-static void take_quota(struct ccp_op *op, const struct ccp_op_change *change, int64_t now)
+static int take_quota(struct ccp_op *op, const struct ccp_op_change *change, int64_t now,
+		      struct codexcp_error *err)
 {
 	bool told = change->quota_resets_at > now;
+	bool known = (told || !change->quota_resets_at) && change->quota_limit &&
+		     *change->quota_limit;
 
 	op->quota_resets_at = told ? change->quota_resets_at : 0;
 	op->quota_window = told ? change->quota_window : 0;
+	return ccp_row_set(&op->quota_limit, known ? change->quota_limit : NULL, err);
 }
 
 /* What an event changes beside the step. */
@@ -163,8 +167,9 @@ static int take_change(struct ccp_op *op, enum ccp_op_event event, int64_t now,
 		op->crash_count++;
 	if (event == CCP_OP_STALLED)
 		op->stalled_at = change->stalled_at;
-	if (event == CCP_OP_QUOTA_EXCEEDED || event == CCP_OP_QUOTA_TOLD)
-		take_quota(op, change, now);
+	if ((event == CCP_OP_QUOTA_EXCEEDED || event == CCP_OP_QUOTA_TOLD) &&
+	    take_quota(op, change, now, err) < 0)
+		return CODEXCP_E_NO_MEMORY;
 	if (change->error)
 		(void)ccp_row_set(&op->error_class, NULL, NULL);
 	if (ask_interrupt(op, event, now, change, err) < 0 || copy_texts(op, change, err) < 0)
