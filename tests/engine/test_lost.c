@@ -295,7 +295,7 @@ START_TEST(test_stopped_once)
 }
 END_TEST
 
-/* Who waits for the account's limit has no turn: for it no app-server is kept that is not wanted. */
+/* Who waits for the account's limit has no turn: no app-server that is unwanted is kept for it. */
 START_TEST(test_waiting_is_no_turn)
 {
 	struct engine_env e;
