@@ -65,7 +65,7 @@ static int new_runner(struct ccp_engine *engine, struct codexcp_error *err)
 							 .app_server = on_app_server,
 							 .crowded = on_crowded };
 	struct codexcp *cp = engine->cp;
-	_cleanup_free_ char *run_dir = ccp_state_path(cp, CCP_STATE_RUN_DIR),
+	_cleanup_free_ char *run_dir = ccp_state_run_dir(cp),
 			    *log = ccp_state_path(cp, CCP_STATE_LOG_DIR "/app-server.log");
 	_cleanup_(ccp_app_server_env_freep) char **envp = ccp_app_server_env(cp);
 	const struct ccp_runner_options options = {

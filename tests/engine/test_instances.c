@@ -17,7 +17,7 @@ static void stop_server(const struct engine_env *e)
 
 static void take_socket(const struct engine_env *e)
 {
-	_cleanup_free_ char *path = env_path(e, "state/run/app.sock");
+	_cleanup_free_ char *path = env_path(e, "state/state.sqlite3.run/app.sock");
 
 	ck_assert_int_eq(unlink(path), 0);
 }
