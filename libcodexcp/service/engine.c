@@ -254,15 +254,24 @@ void ccp_engine_hand_over(struct ccp_engine *engine)
 		leave(engine, "a newer version takes over", HAND_OVER_MS);
 }
 
+/* In doubt there is some. */
+static bool is_work_left(struct ccp_db *db)
+{
+	_cleanup_command_ struct ccp_command command = { 0 };
+	struct ccp_op_counts counts = { 0 };
+
+	return ccp_op_count(db, &counts, NULL) < 0 || counts.active ||
+	       ccp_command_next(db, &command, NULL) != 0;
+}
+
 static void on_idle(void *data)
 {
 	struct ccp_engine *engine = data;
 	_cleanup_error_ struct codexcp_error err = { 0 };
-	struct ccp_op_counts counts = { 0 };
 
 	/* From here on nobody can connect; whoever came before is seen by this look. */
 	ccp_bell_close(engine);
-	if (ccp_op_count(engine->cp->db, &counts, NULL) == 0 && !counts.active && !engine->bells) {
+	if (!engine->bells && !is_work_left(engine->cp->db)) {
 		ccp_engine_leave(engine, "nothing to do");
 		return;
 	}
@@ -275,7 +284,8 @@ static void on_idle(void *data)
 void ccp_engine_check_idle(struct ccp_engine *engine)
 {
 	int64_t idle_ms = engine->cp->config->worker_idle_seconds * 1000;
-	bool busy = engine->bells || (engine->runner && ccp_runner_active(engine->runner));
+	bool busy = engine->bells || engine->commands ||
+		    (engine->runner && ccp_runner_active(engine->runner));
 
 	if (engine->cp->mode != CODEXCP_MODE_WORKER || engine->cp->stay)
 		return;
