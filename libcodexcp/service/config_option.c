@@ -60,7 +60,7 @@ const struct ccp_option ccp_options[] = {
 		      "several databases may share"),
 	OPTION(ENUM, network_file_system, .key = "network_file_system",
 	       .env = { "CODEX_MCP_NETWORK_FILE_SYSTEM" }, .def = "refuse", .choices = network_fs,
-	       .doc = "whether the state database may stand on NFS, SMB and the like: its locks "
+	       .doc = "whether the state database may stand on NFS, SMB, sshfs and the like: its locks "
 		      "and its write-ahead log need one machine; `allow` only where no other "
 		      "machine ever opens it"),
 	OPTION(VARIABLES, app_server_env, .key = "app_server_env",
