@@ -55,30 +55,23 @@ json_t *ccp_request_meaning(const json_t *arguments)
 	return meaning;
 }
 
-/* null says the same as no argument. */
-static const json_t *given(const json_t *arguments, const char *key)
-{
-	const json_t *value = json_object_get(arguments, key);
-
-	return json_is_null(value) ? NULL : value;
-}
-
 /* The names of the arguments that say something else than the stored ones. */
 static json_t *differences(const char *stored_text, const char *now_text)
 {
 	json_auto_t *stored = NULL, *now = NULL;
-	json_t *differs = json_array();
+	json_t *differs = json_array(), *value;
+	const char *key;
 
 	if (!stored_text || !now_text ||
 	    ccp_json_parse(stored_text, strlen(stored_text), 0, &stored, NULL) < 0 ||
 	    ccp_json_parse(now_text, strlen(now_text), 0, &now, NULL) < 0)
 		return differs;
-	for (size_t i = 0; i < CCP_ARRAY_SIZE(meaning_keys); i++) {
-		const json_t *a = given(stored, meaning_keys[i]), *b = given(now, meaning_keys[i]);
-
-		if (a != b && !json_equal(a, b))
-			ccp_json_append_new(&differs, json_string(meaning_keys[i]));
-	}
+	json_object_foreach (now, key, value)
+		if (!json_equal(value, json_object_get(stored, key)))
+			ccp_json_append_new(&differs, json_string(key));
+	json_object_foreach (stored, key, value)
+		if (!json_object_get(now, key))
+			ccp_json_append_new(&differs, json_string(key));
 	return differs;
 }
 

@@ -1,5 +1,5 @@
 // The tables of docs/RELIABILITY.md: what dies where, and what comes of it. What a process has still done before it died is
-// not always the same, so a cell is a list: of every outcome that was seen, each with the events that led there.
+// not always the same, so a cell is a list: of outcomes that were seen, each with the events that led there.
 
 import { readFileSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
@@ -28,17 +28,23 @@ function readTable(transport, who) {
 
 const outcomeOf = (words) => words.split(':')[0];
 
-// What came of a death, and is not in the table. Whatever dies, a task may have come through, or its turn may have been cut;
-// that nobody was there to die, too; and which events led there is only told.
+// Whatever dies, a task may have come through, or its turn may have been cut; and nobody may have been there to die.
+const ANYWHERE = ['', 'completed', 'interrupted (app_server_exit)'];
+
+// What came of a death, and is not in the table of its scenario. Who had done what at the moment of a death is a matter of
+// time, so that a row is no closer limit than the scenario; the events that led there are only told.
 export function compareTables(transport, points, who, cells) {
   const table = readTable(transport, who);
   const [rows, tried] = [new Set([...table.keys()]), new Set(points.flatMap((point) => who.map((name) => `${point}|${name}`)))];
-  const known = (key, words) => ['', 'completed', 'interrupted (app_server_exit)', ...table.get(key) ?? []].map(outcomeOf).includes(outcomeOf(words));
+  const known = new Map();
+  for (const [key, { scenario }] of cells) {
+    known.set(scenario, [...known.get(scenario) ?? ANYWHERE, ...(table.get(key) ?? []).map(outcomeOf)]);
+  }
   return [
     ...[...tried].filter((key) => !rows.has(key)).map((key) => `${key}: there is no row`),
     ...[...rows].filter((key) => !tried.has(key)).map((key) => `${key}: there is no such point any more`),
-    ...[...cells].filter(([key, { words }]) => rows.has(key) && !known(key, words))
-      .map(([key, { words }]) => `${key}: ${words}, and the table has ${table.get(key).join(OR)}`),
+    ...[...cells].filter(([, { scenario, words }]) => !known.get(scenario).includes(outcomeOf(words)))
+      .map(([key, { scenario, words }]) => `${key}: ${words}, and the table has for ${scenario}: ${[...new Set(known.get(scenario))].join(OR)}`),
   ];
 }
 

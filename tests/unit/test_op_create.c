@@ -147,12 +147,12 @@ START_TEST(test_conflict)
 	const struct asked first = {
 		.client_id = "c",
 		.request_hash = "1",
-		.arguments = "{\"message\":\"a\",\"cwd\":\"/p\",\"title\":\"x\",\"sandbox\":null}",
+		.arguments = "{\"message\":\"a\",\"cwd\":\"/p\",\"sandbox\":\"read-only\"}",
 	};
 	const struct asked other = {
 		.client_id = "c",
 		.request_hash = "2",
-		.arguments = "{\"message\":\"b\",\"cwd\":\"/p\",\"title\":\"y\",\"model\":\"m\"}",
+		.arguments = "{\"message\":\"b\",\"cwd\":\"/p\",\"model\":\"m\"}",
 	};
 	_cleanup_error_ struct codexcp_error err = { 0 };
 	_cleanup_free_ char *differs = NULL;
@@ -165,9 +165,8 @@ START_TEST(test_conflict)
 	ck_assert(untouched.existed);
 	ck_assert_int_eq(err.code, CODEXCP_E_IDEMPOTENCY_CONFLICT);
 	ck_assert_str_eq(ccp_json_str(err.details, "existingOperationId"), got.id);
-	/* A title says nothing about what is wanted, and null says the same as nothing. */
 	differs = ccp_json_dump(ccp_json_arr(err.details, "differs"), NULL);
-	ck_assert_str_eq(differs, "[\"message\",\"model\"]");
+	ck_assert_str_eq(differs, "[\"message\",\"model\",\"sandbox\"]");
 	count(&f, "1|1\n");
 	done(&f);
 }
