@@ -192,6 +192,17 @@ static int initialize(struct ccp_appserver *as, struct codexcp_error *err)
 
 /* ---- what the transport brings ---- */
 
+static void on_spawned(void *data)
+{
+	struct ccp_appserver *as = data;
+
+	enter(as);
+	as->info.process = as->transport->process;
+	if (as->events.spawned)
+		as->events.spawned(as->data);
+	leave(as);
+}
+
 static void on_open(void *data)
 {
 	struct ccp_appserver *as = data;
@@ -248,6 +259,7 @@ static void on_closed(const struct ccp_transport_end *end, void *data)
 }
 
 static const struct ccp_transport_events transport_events = {
+	.spawned = on_spawned,
 	.open = on_open,
 	.message = on_message,
 	.overlong = on_overlong,
@@ -392,6 +404,12 @@ void ccp_appserver_stop(struct ccp_appserver *as, int64_t grace_ms)
 		ccp_timer_stop(as->step);
 		as->state = CCP_APPSERVER_STOPPED;
 	}
+}
+
+void ccp_appserver_end_others(const struct ccp_appserver *as, const struct ccp_process_id *but)
+{
+	if (as->launch.run_dir)
+		ccp_transport_unix_vacate(as->launch.run_dir, but);
 }
 
 void ccp_appserver_detach(struct ccp_appserver *as)

@@ -81,6 +81,8 @@ struct ccp_appserver_known {
 };
 
 struct ccp_appserver_events {
+	/* A process that outlives us was started, and will have to be found again. Optional. */
+	void (*spawned)(void *data);
 	void (*ready)(void *data);
 	/* The process has ended or could not be started or initialised: `why` names the exit
 	 * status, where it is known, and the last words of stderr. Or only the connection was lost:
@@ -119,6 +121,9 @@ void ccp_appserver_stop(struct ccp_appserver *as, int64_t grace_ms);
 /* Let go of a process on a socket, at once: open calls are answered, events.gone is not called, the
  * turns go on. On stdio this ends the process. */
 void ccp_appserver_detach(struct ccp_appserver *as);
+/* At the run_dir, where nobody but us may start any: what was started there and is not `but` (NULL:
+ * nothing is excepted) is ended, whether or not it listens yet. */
+void ccp_appserver_end_others(const struct ccp_appserver *as, const struct ccp_process_id *but);
 enum ccp_appserver_state ccp_appserver_state(const struct ccp_appserver *as);
 const struct ccp_appserver_info *ccp_appserver_info(const struct ccp_appserver *as);
 /* Requests that have no answer yet. */

@@ -23,6 +23,8 @@ struct ccp_transport_end {
 };
 
 struct ccp_transport_events {
+	/* There is a process that outlives us. */
+	void (*spawned)(void *data);
 	void (*open)(void *data); /* messages can be sent */
 	void (*message)(const char *text, size_t len, void *data);
 	/* A message longer than the ceiling was dropped. */
@@ -69,6 +71,8 @@ int ccp_transport_stdio_start(struct ccp_loop *loop, const struct ccp_transport_
 int ccp_transport_unix_start(struct ccp_loop *loop, const struct ccp_transport_options *options,
 			     const struct ccp_transport_events *events, void *data,
 			     struct ccp_transport **ret_transport, struct codexcp_error *err);
+/* Ends whatever was started to listen in this directory, but not `but` (NULL: all). */
+void ccp_transport_unix_vacate(const char *run_dir, const struct ccp_process_id *but);
 /* To a process that somebody started before; it is never ended by a failure. */
 int ccp_transport_unix_attach(struct ccp_loop *loop, const struct ccp_transport_options *options,
 			      const struct ccp_process_id *process,

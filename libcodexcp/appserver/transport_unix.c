@@ -21,6 +21,7 @@
 
 /* Relative to run_dir, which is the process's working directory. */
 #define SOCKET_NAME "app.sock"
+#define LISTEN_ARGS "app-server", "--listen", "unix://" SOCKET_NAME
 /* How soon to look again whether it listens. */
 #define CONNECT_MS 20
 /* A dying process closes its connections before its parent hears of it. */
@@ -249,8 +250,7 @@ static const struct ccp_child_events child_events = { .exited = on_exited };
 
 static int spawn(struct sock *self, struct codexcp_error *err)
 {
-	const char *const argv[] = { self->options.binary, "app-server", "--listen",
-				     ("unix://" SOCKET_NAME), NULL };
+	const char *const argv[] = { self->options.binary, LISTEN_ARGS, NULL };
 	const struct ccp_child_options child = {
 		.file = self->options.binary,
 		.argv = argv,
@@ -271,7 +271,15 @@ static int spawn(struct sock *self, struct codexcp_error *err)
 		self->base.process = (struct ccp_process_id){ .pid = ccp_child_pid(self->child) };
 	self->stage = CONNECT;
 	ccp_timer_start(self->timer, CONNECT_MS);
+	self->base.events->spawned(self->base.data);
 	return 0;
+}
+
+void ccp_transport_unix_vacate(const char *run_dir, const struct ccp_process_id *but)
+{
+	static const char *const words[] = { LISTEN_ARGS, NULL };
+
+	ccp_process_kill_alike(run_dir, words, but);
 }
 
 /* Nobody can use what is left there: a lock says that we are the only one here. */
@@ -282,6 +290,8 @@ static void vacate(struct sock *self)
 	struct ccp_process_id holder;
 
 	if (fd == CODEXCP_E_BUSY) {
+		/* One that does not listen yet would take the place of ours. */
+		ccp_transport_unix_vacate(self->options.run_dir, NULL);
 		if (spawn(self, &err) < 0)
 			give_up(self, "could not be started", err.message);
 		return;

@@ -7,6 +7,7 @@
 #include <sys/vfs.h>
 #include <unistd.h>
 
+#include "base/mount.h"
 #include "base/path.h"
 #include "base/str.h"
 #include "base/strbuf.h"
@@ -256,22 +257,47 @@ static const struct {
 	{ 0x786f4256, "a folder shared with the host" },
 };
 
+/* Whatever FUSE brings has one type; which it is stands in mountinfo. */
+#define FUSE_TYPE     0x65735546
+#define MOUNTINFO     "/proc/self/mountinfo"
+#define MAX_MOUNTINFO (8u << 20)
+
+static const char *fuse_network_name(const char *path)
+{
+	_cleanup_free_ char *mountinfo = NULL;
+	struct stat st;
+
+	return stat(path, &st) == 0 &&
+			       ccp_file_read(MOUNTINFO, MAX_MOUNTINFO, &mountinfo, NULL, NULL) == 1
+		       ? ccp_mount_network(mountinfo, st.st_dev)
+		       : NULL;
+}
+
+static const char *network_name(const char *path, const struct statfs *fs)
+{
+	unsigned long type = (unsigned long)fs->f_type & 0xffffffffUL;
+
+	for (size_t i = 0; i < CCP_ARRAY_SIZE(network_types); i++)
+		if (type == network_types[i].type)
+			return network_types[i].name;
+	return type == FUSE_TYPE ? fuse_network_name(path) : NULL;
+}
+
 int ccp_dir_check_local(const char *path, struct codexcp_error *err)
 {
 	struct statfs fs;
+	const char *name;
 
 	if (statfs(path, &fs) < 0)
 		return ccp_fail_errno(err, errno, "cannot examine %s", path);
-	for (size_t i = 0; i < CCP_ARRAY_SIZE(network_types); i++)
-		if (((unsigned long)fs.f_type & 0xffffffffUL) == network_types[i].type) {
-			ccp_fail(err, CODEXCP_E_STATE_UNAVAILABLE,
-				 "%s is on a network file system (%s); set CODEX_MCP_STATE_DB to a "
-				 "local disk, or CODEX_MCP_NETWORK_FILE_SYSTEM to allow when no "
-				 "other machine uses it",
-				 path, network_types[i].name);
-			ccp_error_add_str(err, "path", path);
-			ccp_error_add_str(err, "reason", "network_fs");
-			return CODEXCP_E_STATE_UNAVAILABLE;
-		}
-	return 0;
+	name = network_name(path, &fs);
+	if (!name)
+		return 0;
+	ccp_fail(err, CODEXCP_E_STATE_UNAVAILABLE,
+		 "%s is on a network file system (%s); set CODEX_MCP_STATE_DB to a local disk, or "
+		 "CODEX_MCP_NETWORK_FILE_SYSTEM to allow when no other machine uses it",
+		 path, name);
+	ccp_error_add_str(err, "path", path);
+	ccp_error_add_str(err, "reason", "network_fs");
+	return CODEXCP_E_STATE_UNAVAILABLE;
 }

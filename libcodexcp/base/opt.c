@@ -3,6 +3,7 @@
 #include <assert.h>
 #include <ctype.h>
 #include <getopt.h>
+#include <limits.h>
 #include <stdarg.h>
 #include <stdio.h>
 
@@ -202,10 +203,8 @@ static int help_command(const struct call *call)
 	return EXIT_SUCCESS;
 }
 
-/*
- * "+": stop at the first positional argument, so that what follows a command's arguments is never
- * taken for an option; ":": tell a missing argument from an unknown option.
- */
+/* "+": stop at the first positional argument; ":": tell a missing argument from an unknown
+ * option. */
 static bool getopt_table_fill(struct getopt_table *table, const struct ccp_cmd *cmd)
 {
 	size_t n = count_options(cmd);
@@ -215,7 +214,7 @@ static bool getopt_table_fill(struct getopt_table *table, const struct ccp_cmd *
 	table->letters = letter = calloc(2 * n + sizeof("+:h"), 1);
 	if (!table->longs || !table->letters)
 		return false;
-	letter = stpcpy(letter, "+:h");
+	letter = stpcpy(letter, cmd->max_args == INT_MAX ? "+:h" : ":h");
 	for (size_t i = 0; i < n; i++) {
 		const struct ccp_opt *opt = &cmd->opts[i];
 		bool flag = opt->kind == CCP_OPT_FLAG;

@@ -15,9 +15,11 @@
  *
  * Wrong use prints one line to stderr (what was wrong, and "see PROGRAM --help") and exits 2.
  *
- * Every command also knows --help and -h. Options come before the positional arguments; "--" ends
- * them. What has no doc works, but is not listed. A program whose only command is "" takes
- * positional arguments; beside other commands "" runs with options only.
+ * Every command also knows --help and -h. Options and positional arguments come in any order; "--"
+ * ends the options, and so does the first argument of a command that takes any number of them
+ * (max_args INT_MAX): what follows is its own. What has no doc works, but is not listed. A program
+ * whose only command is "" takes positional arguments; beside other commands "" runs with options
+ * only.
  */
 #pragma once
 

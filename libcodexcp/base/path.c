@@ -1,8 +1,10 @@
 #include "base/path.h"
 
 #include <errno.h>
+#include <limits.h>
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "base/sha256.h"
 #include "base/str.h"
@@ -16,6 +18,45 @@ int ccp_path_canonical(const char *path, char **ret_path, struct codexcp_error *
 	if (!real)
 		return ccp_fail(err, CODEXCP_E_INVALID_ARGUMENT, "cannot resolve %s: %m", path);
 	*ret_path = real;
+	return 0;
+}
+
+/* As many as the kernel follows. */
+#define LINKS_MAX 40
+
+/* What the link names, in the directory that it really stands in: an allocation, or NULL when there
+ * is no link, or nothing behind it. */
+static char *link_target(const char *path)
+{
+	char target[PATH_MAX];
+	ssize_t n = readlink(path, target, sizeof(target) - 1);
+	_cleanup_free_ char *dir = n > 0 ? ccp_path_parent(path) : NULL, *named = NULL,
+			    *parent = NULL, *real = NULL;
+
+	if (!dir)
+		return NULL;
+	target[n] = '\0';
+	named = target[0] == '/' ? strdup(target) : ccp_path_join(dir, target);
+	parent = named ? ccp_path_parent(named) : NULL;
+	real = parent ? realpath(parent, NULL) : NULL;
+	return real ? ccp_path_join(real, ccp_path_base(named)) : NULL;
+}
+
+int ccp_path_follow(const char *path, char **ret_path, struct codexcp_error *err)
+{
+	char *found = strdup(path);
+
+	for (int i = 0; found && i < LINKS_MAX; i++) {
+		char *next = link_target(found);
+
+		if (!next)
+			break;
+		free(found);
+		found = next;
+	}
+	if (!found)
+		return ccp_fail_oom(err);
+	*ret_path = found;
 	return 0;
 }
 

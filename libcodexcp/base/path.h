@@ -10,6 +10,9 @@
 
 /* realpath() of something that exists, as an allocation. */
 int ccp_path_canonical(const char *path, char **ret_path, struct codexcp_error *err);
+/* The file itself where `path` (absolute) ends in a link, even when it does not exist yet; else the
+ * same path. The directories stay as they were named. */
+int ccp_path_follow(const char *path, char **ret_path, struct codexcp_error *err);
 /* Absolute and lexically clean ("." and ".." resolved, no double or trailing slash) without looking
  * at the disk; relative paths are taken from `base` (absolute). */
 int ccp_path_clean(const char *path, const char *base, char **ret_path, struct codexcp_error *err);

@@ -240,6 +240,20 @@ static void print_steps(struct ccp_strbuf *sb)
 	}
 }
 
+static void print_queued_reasons(struct ccp_strbuf *sb)
+{
+	ccp_strbuf_append(sb, "| queuedReason | next action | meaning |\n|---|---|---|\n");
+	for (size_t i = 0; i < ccp_queued_reason_count(); i++) {
+		enum ccp_queued_reason reason = (enum ccp_queued_reason)i;
+		const char *name = ccp_queued_reason_name(reason);
+		const char *action = ccp_queued_reason_action(name);
+
+		ccp_strbuf_appendf(sb, "| %s | %s | %s |\n", name,
+				   action ? action : ccp_step_row(CCP_STEP_IS_QUEUED)->action,
+				   ccp_queued_reason_meaning(reason));
+	}
+}
+
 static void print_transitions(struct ccp_strbuf *sb)
 {
 	ccp_strbuf_append(sb, "| from | event | when | to | then |\n|---|---|---|---|---|\n");
@@ -263,6 +277,8 @@ char *ccp_op_machine_markdown(void)
 			       "Printed from the tables of `libcodexcp/domain/status.h` and "
 			       "`op_machine.c`; a test compares.\n\n## Steps of an operation\n\n");
 	print_steps(&sb);
+	ccp_strbuf_append(&sb, "\n## What a queued operation waits for\n\n");
+	print_queued_reasons(&sb);
 	ccp_strbuf_append(&sb, "\n## Events\n\n| event | meaning |\n|---|---|\n");
 	for (size_t i = 0; i < CCP_ARRAY_SIZE(events); i++)
 		ccp_strbuf_appendf(&sb, "| %s | %s |\n", events[i].name, events[i].meaning);

@@ -259,6 +259,12 @@ static void app_server_gone(struct ccp_live *live, const struct codexcp_error *w
 		ccp_runner_apply(live->runner, live->op.id, CCP_OP_CONNECTION_LOST, NULL, NULL);
 }
 
+/* Before it answers: should we die until then, the next worker is to know of it. */
+static void on_spawned(void *data)
+{
+	ccp_instance_started(data);
+}
+
 static void on_ready(void *data)
 {
 	struct ccp_runner *runner = data;
@@ -347,6 +353,7 @@ static void on_garbage(const char *line, size_t len, void *data)
 }
 
 const struct ccp_appserver_events ccp_runner_app_events = {
+	.spawned = on_spawned,
 	.ready = on_ready,
 	.gone = on_gone,
 	.notification = on_notification,

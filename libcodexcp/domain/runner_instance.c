@@ -221,12 +221,17 @@ static int find_tx(struct ccp_db *db, void *data, struct codexcp_error *err)
 	return ccp_instance_each_open(db, judge, finding, err);
 }
 
+/* A worker that dies may have started one before it could write the row. */
 static void found(const struct codexcp_error *err, void *data)
 {
 	struct finding *finding = data;
+	struct ccp_runner *runner = finding->runner;
+	const struct ccp_known_instance *best = &finding->best;
 
-	if (!err && finding->best.id[0])
-		ccp_instance_attach(finding->runner, &finding->best);
+	if (!err)
+		ccp_appserver_end_others(runner->as, best->id[0] ? &best->process : NULL);
+	if (!err && best->id[0])
+		ccp_instance_attach(runner, best);
 	free(finding);
 }
 

@@ -8,9 +8,9 @@ static const struct ccp_step_row steps[] = { CCP_STEPS(X) };
 #undef X
 
 static const struct {
-	const char *text, *action;
+	const char *text, *action, *meaning;
 } reasons[] = {
-#define X(reason, text, action) { text, action },
+#define X(reason, text, action, meaning) { text, action, meaning },
 	CCP_QUEUED_REASONS(X)
 #undef X
 };
@@ -38,6 +38,16 @@ bool ccp_step_parse(const char *phase, enum ccp_step *ret_step)
 const char *ccp_queued_reason_name(enum ccp_queued_reason reason)
 {
 	return reasons[reason].text;
+}
+
+const char *ccp_queued_reason_meaning(enum ccp_queued_reason reason)
+{
+	return reasons[reason].meaning;
+}
+
+size_t ccp_queued_reason_count(void)
+{
+	return CCP_ARRAY_SIZE(reasons);
 }
 
 const char *ccp_queued_reason_action(const char *reason)

@@ -68,30 +68,42 @@ size_t ccp_step_count(void);
 _must_check_ bool ccp_step_parse(const char *phase, enum ccp_step *ret_step);
 
 /*
- * Why a queued operation waits: X(NAME, queuedReason, next action that replaces the step's or
- * NULL).
+ * Why a queued operation waits: X(NAME, queuedReason, next action that replaces the step's or NULL,
+ * meaning).
  */
 #define CCP_QUEUED_REASONS(X)                                                                      \
-	X(WORKER, "waiting_for_worker", NULL)                                                      \
-	X(GLOBAL, "global_slot_limit", "wait_for_worker_slot")                                     \
-	X(PROJECT, "project_slot_limit", "wait_for_worker_slot")                                   \
-	X(AGENT, "agent_slot_limit", "wait_for_worker_slot")                                       \
-	X(THREAD, "thread_slot_limit", "wait_for_worker_slot")                                     \
-	X(LOCK, "resource_lock_conflict", "wait_for_resource_lock")                                \
-	X(WRITE, "write_project_slot_limit", "wait_for_resource_lock")                             \
-	X(BACKPRESSURE, "app_server_backpressure", "inspect_worker_health")                        \
-	X(ELSEWHERE, "thread_open_elsewhere", NULL)                                                \
-	X(APP_SERVER, "app_server_unavailable", "inspect_worker_health")                           \
-	X(OVERLOAD, "app_server_overloaded", NULL)                                                 \
-	X(RETRY, "retry_after_worker_error", NULL)                                                 \
-	X(CONTINUING, "continuing", NULL)                                                          \
-	X(QUOTA, "waiting_for_quota", "wait_for_quota")
+	X(WORKER, "waiting_for_worker", NULL, "its turn comes as soon as a worker looks")          \
+	X(GLOBAL, "global_slot_limit", "wait_for_worker_slot",                                     \
+	  "as many operations run as may run at all")                                              \
+	X(PROJECT, "project_slot_limit", "wait_for_worker_slot",                                   \
+	  "as many run in its project as may")                                                     \
+	X(AGENT, "agent_slot_limit", "wait_for_worker_slot", "as many run for its agent as may")   \
+	X(THREAD, "thread_slot_limit", "wait_for_worker_slot",                                     \
+	  "another turn runs in its thread, or goes before it")                                    \
+	X(LOCK, "resource_lock_conflict", "wait_for_resource_lock",                                \
+	  "one that runs has a lock on what it would write")                                       \
+	X(WRITE, "write_project_slot_limit", "wait_for_resource_lock",                             \
+	  "as many turns write in its project as may")                                             \
+	X(BACKPRESSURE, "app_server_backpressure", "inspect_worker_health",                        \
+	  "app-server owes as many answers as it may")                                             \
+	X(ELSEWHERE, "thread_open_elsewhere", NULL, "another Codex process has its thread open")   \
+	X(APP_SERVER, "app_server_unavailable", "inspect_worker_health",                           \
+	  "app-server could not be started; tried again with growing pauses")                      \
+	X(OVERLOAD, "app_server_overloaded", NULL,                                                 \
+	  "app-server was overloaded; tried again with growing pauses")                            \
+	X(RETRY, "retry_after_worker_error", NULL,                                                 \
+	  "it failed for a passing reason; tried again with growing pauses")                       \
+	X(CONTINUING, "continuing", NULL, "its turn was cut; the next one goes on from there")     \
+	X(QUOTA, "waiting_for_quota", "wait_for_quota",                                            \
+	  "the account's usage limit holds everything until it ends")
 
 enum ccp_queued_reason {
-#define X(reason, text, action) CCP_QUEUED_##reason,
+#define X(reason, text, action, meaning) CCP_QUEUED_##reason,
 	CCP_QUEUED_REASONS(X)
 #undef X
 };
 const char *ccp_queued_reason_name(enum ccp_queued_reason reason);
+const char *ccp_queued_reason_meaning(enum ccp_queued_reason reason);
+size_t ccp_queued_reason_count(void);
 /* The action for a queuedReason, or NULL when the step's own action stands. */
 const char *ccp_queued_reason_action(const char *reason);

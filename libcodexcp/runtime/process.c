@@ -145,6 +145,59 @@ void ccp_process_signal(const struct ccp_process_id *id, int signum)
 		kill((pid_t)id->pid, signum);
 }
 
+#define MAX_COMMAND_LINE (128 << 10)
+
+static bool works_in(int64_t pid, const struct stat *dir)
+{
+	char path[64];
+	struct stat st;
+
+	snprintf(path, sizeof(path), "/proc/%" PRId64 "/cwd", pid);
+	return stat(path, &st) == 0 && st.st_dev == dir->st_dev && st.st_ino == dir->st_ino;
+}
+
+/* In /proc each word ends in a NUL. */
+static bool was_called(int64_t pid, const char *const *words)
+{
+	_cleanup_free_ char *line = NULL;
+	size_t len = 0, n = 0;
+	char path[64];
+
+	snprintf(path, sizeof(path), "/proc/%" PRId64 "/cmdline", pid);
+	if (ccp_file_read(path, MAX_COMMAND_LINE, &line, &len, NULL) != 1)
+		return false;
+	while (words[n])
+		n++;
+	for (const char *end = line + len; n > 0; n--) {
+		size_t size = strlen(words[n - 1]) + 1;
+
+		if ((size_t)(end - line) < size || memcmp(end - size, words[n - 1], size) != 0)
+			return false;
+		end -= size;
+		if (end > line && end[-1])
+			return false;
+	}
+	return true;
+}
+
+void ccp_process_kill_alike(const char *dir, const char *const *words,
+			    const struct ccp_process_id *but)
+{
+	DIR *proc = opendir("/proc");
+	struct ccp_process_id id;
+	struct dirent *entry;
+	struct stat st;
+	int64_t pid;
+
+	while (proc && stat(dir, &st) == 0 && (entry = readdir(proc)))
+		if (ccp_parse_i64(entry->d_name, &pid) && pid != getpid() &&
+		    !(but && ccp_process_has(but, pid)) && works_in(pid, &st) &&
+		    was_called(pid, words) && ccp_process_identify(pid, &id, NULL) == 0)
+			ccp_process_kill(&id);
+	if (proc)
+		closedir(proc);
+}
+
 bool ccp_process_has(const struct ccp_process_id *id, int64_t pid)
 {
 	return pid > 0 && (pid == id->pid || getsid((pid_t)pid) == id->pid);

@@ -34,6 +34,10 @@ bool ccp_process_is_gone(const struct ccp_process_id *id);
 void ccp_process_kill(const struct ccp_process_id *id);
 /* Any other signal, to the process alone, on the same condition. */
 void ccp_process_signal(const struct ccp_process_id *id, int signum);
+/* SIGKILL to every process that works in this directory with a command line that ends in these
+ * words, but not to `but` (may be NULL) and what belongs to it. */
+void ccp_process_kill_alike(const char *dir, const char *const *words,
+			    const struct ccp_process_id *but);
 /* Whether `pid` is this process, or was started by it in the session that it leads. */
 bool ccp_process_has(const struct ccp_process_id *id, int64_t pid);
 /* Whether `id` is alive and this process descends from it. */

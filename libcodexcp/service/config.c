@@ -346,6 +346,21 @@ static int fill_strings(char ***list, struct codexcp_error *err)
 	return *list ? 0 : ccp_fail_oom(err);
 }
 
+/* Whatever path leads to it: what stands beside a database, its lock first of all, must be one and
+ * the same for everybody. */
+static int find_state_db(struct ccp_config *config, struct codexcp_error *err)
+{
+	char *path = NULL;
+	int r = ccp_path_follow(config->state_db_path, &path, err);
+
+	if (r < 0)
+		return r;
+	free(config->state_db_path);
+	config->state_db_path = path;
+	config->state_dir = ccp_path_parent(path);
+	return config->state_dir ? 0 : ccp_fail_oom(err);
+}
+
 static int complete(struct loader *l, struct codexcp_error *err)
 {
 	struct ccp_config *config = l->config;
@@ -354,14 +369,13 @@ static int complete(struct loader *l, struct codexcp_error *err)
 	    fill_strings(&config->app_server_env, err) < 0)
 		return CODEXCP_E_NO_MEMORY;
 	config->roots_configured = config->allowed_roots[0];
-	config->state_dir = ccp_path_parent(config->state_db_path);
 	if (config->max_sandbox != CCP_SANDBOX_UNSET &&
 	    config->default_sandbox > config->max_sandbox)
 		ccp_config_warn(l->config,
 				"default_sandbox_policy is above max_sandbox, which wins");
-	if (!config->state_dir || !config->warnings || !config->environment)
+	if (!config->warnings || !config->environment)
 		return ccp_fail_oom(err);
-	return 0;
+	return find_state_db(config, err);
 }
 
 int ccp_config_load(const char *const *environment, const char *file, const char *cwd,

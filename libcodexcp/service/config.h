@@ -26,6 +26,9 @@ enum ccp_stalled_action {
 	CCP_STALLED_DIAGNOSE_ONLY,
 	CCP_STALLED_INTERRUPT,
 };
+/* Of the state database, unless configured. */
+#define CCP_STATE_DB_NAME "codex-mcp-state.sqlite3"
+
 enum ccp_network_fs { CCP_NETWORK_FS_REFUSE, CCP_NETWORK_FS_ALLOW };
 
 /* Strings are owned, NULL when there is none. Paths are absolute and lexically clean. */
@@ -37,8 +40,8 @@ struct ccp_config {
 	char **allowed_roots;  /* NULL-terminated, canonical where they exist */
 	bool roots_configured; /* allowed_roots is not empty */
 	char *projects_registry_path;
-	char *codex_binary_path; /* as configured; NULL: to be found, see codex_binary.h */
-	char *state_db_path;
+	char *codex_binary_path;     /* as configured; NULL: to be found, see codex_binary.h */
+	char *state_db_path;         /* the file itself, where a link to it is configured */
 	char *state_dir;             /* the directory of state_db_path */
 	int64_t network_file_system; /* enum ccp_network_fs */
 	char **app_server_env;       /* "NAME=value", NULL-terminated: for app-server */

@@ -53,13 +53,14 @@ const struct ccp_option ccp_options[] = {
 	       .doc = "the Codex executable; not configured: `codex` on the PATH, else the desktop "
 		      "application's. One that is missing is an error, never replaced by another"),
 	OPTION(PATH, state_db_path, .key = "state_db_path", .env = { "CODEX_MCP_STATE_DB" },
-	       .def = "$XDG_STATE_HOME/codex-control-plane-mcp/codex-mcp-state.sqlite3",
+	       .def = "$XDG_STATE_HOME/codex-control-plane-mcp/" CCP_STATE_DB_NAME,
 	       .required = true, .block = CCP_BLOCK_ALWAYS,
-	       .example = "/home/me/.local/state/codex-control-plane-mcp/codex-mcp-state.sqlite3",
-	       .doc = "the state database; logs and sockets stand in the same directory"),
+	       .example = "/home/me/.local/state/codex-control-plane-mcp/" CCP_STATE_DB_NAME,
+	       .doc = "the state database; logs and sockets stand in the same directory, which "
+		      "several databases may share"),
 	OPTION(ENUM, network_file_system, .key = "network_file_system",
 	       .env = { "CODEX_MCP_NETWORK_FILE_SYSTEM" }, .def = "refuse", .choices = network_fs,
-	       .doc = "whether the state database may stand on NFS, SMB and the like: its locks "
+	       .doc = "whether the state database may stand on NFS, SMB, sshfs and the like: its locks "
 		      "and its write-ahead log need one machine; `allow` only where no other "
 		      "machine ever opens it"),
 	OPTION(VARIABLES, app_server_env, .key = "app_server_env",

@@ -48,8 +48,7 @@ struct codexcp {
 	struct codexcp_error run_error;
 };
 
-/* Below the state directory: the doorbell, and where app-server works. */
-#define CCP_STATE_RUN_DIR "run"
+/* Below the state directory. */
 #define CCP_STATE_LOG_DIR "log"
 #define CCP_STATE_LOG     CCP_STATE_LOG_DIR "/worker.log"
 
@@ -76,6 +75,8 @@ int ccp_state_check_home(struct ccp_db *db, const struct ccp_config *config,
 /* <state directory>/name as an allocation; NULL when memory ran out. */
 char *ccp_state_path(const struct codexcp *cp, const char *name);
 char *ccp_state_lock_path(const struct codexcp *cp);
+/* Where the database's doorbell stands, and where its app-server works. */
+char *ccp_state_run_dir(const struct codexcp *cp);
 
 /* Rows have changed, here or in another process: whoever waits looks again. */
 void ccp_context_wake(struct codexcp *cp);

@@ -65,7 +65,7 @@ static int new_runner(struct ccp_engine *engine, struct codexcp_error *err)
 							 .app_server = on_app_server,
 							 .crowded = on_crowded };
 	struct codexcp *cp = engine->cp;
-	_cleanup_free_ char *run_dir = ccp_state_path(cp, CCP_STATE_RUN_DIR),
+	_cleanup_free_ char *run_dir = ccp_state_run_dir(cp),
 			    *log = ccp_state_path(cp, CCP_STATE_LOG_DIR "/app-server.log");
 	_cleanup_(ccp_app_server_env_freep) char **envp = ccp_app_server_env(cp);
 	const struct ccp_runner_options options = {
@@ -262,15 +262,24 @@ void ccp_engine_hand_over(struct ccp_engine *engine)
 		leave(engine, "a newer version takes over", HAND_OVER_MS);
 }
 
+/* In doubt there is some. */
+static bool is_work_left(struct ccp_db *db)
+{
+	_cleanup_command_ struct ccp_command command = { 0 };
+	struct ccp_op_counts counts = { 0 };
+
+	return ccp_op_count(db, &counts, NULL) < 0 || counts.active ||
+	       ccp_command_next(db, &command, NULL) != 0;
+}
+
 static void on_idle(void *data)
 {
 	struct ccp_engine *engine = data;
 	_cleanup_error_ struct codexcp_error err = { 0 };
-	struct ccp_op_counts counts = { 0 };
 
 	/* From here on nobody can connect; whoever came before is seen by this look. */
 	ccp_bell_close(engine);
-	if (ccp_op_count(engine->cp->db, &counts, NULL) == 0 && !counts.active && !engine->bells) {
+	if (!engine->bells && !is_work_left(engine->cp->db)) {
 		ccp_engine_leave(engine, "nothing to do");
 		return;
 	}
@@ -283,7 +292,8 @@ static void on_idle(void *data)
 void ccp_engine_check_idle(struct ccp_engine *engine)
 {
 	int64_t idle_ms = engine->cp->config->worker_idle_seconds * 1000;
-	bool busy = engine->bells || (engine->runner && ccp_runner_active(engine->runner));
+	bool busy = engine->bells || engine->commands ||
+		    (engine->runner && ccp_runner_active(engine->runner));
 
 	if (engine->cp->mode != CODEXCP_MODE_WORKER || engine->cp->stay)
 		return;

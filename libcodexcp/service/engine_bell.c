@@ -91,7 +91,7 @@ static void on_accept(int fd, void *data)
 
 int ccp_bell_open(struct ccp_engine *engine, struct codexcp_error *err)
 {
-	_cleanup_free_ char *dir = ccp_state_path(engine->cp, CCP_STATE_RUN_DIR);
+	_cleanup_free_ char *dir = ccp_state_run_dir(engine->cp);
 
 	if (!dir)
 		return ccp_fail_oom(err);
@@ -154,7 +154,7 @@ int ccp_bell_ring_holder(struct ccp_engine *engine, struct codexcp_error *err)
 {
 	static const struct ccp_stream_events events = { .line = on_holder_line,
 							 .end = on_holder_end };
-	_cleanup_free_ char *dir = ccp_state_path(engine->cp, CCP_STATE_RUN_DIR);
+	_cleanup_free_ char *dir = ccp_state_run_dir(engine->cp);
 	int fd = dir ? ccp_socket_connect(dir, CCP_DOORBELL_NAME, err) : ccp_fail_oom(err);
 
 	if (fd < 0)

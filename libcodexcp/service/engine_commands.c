@@ -61,6 +61,7 @@ static void finished(const struct codexcp_error *err, void *data)
 	job_free(job);
 	ccp_bell_changed(engine);
 	ccp_commands_look(engine);
+	ccp_engine_check_idle(engine);
 }
 
 static void finish(struct ccp_command_job *job, const struct codexcp_error *failure)
@@ -136,13 +137,14 @@ static void run(const struct codexcp_error *err, void *data)
 	engine->beginning = false;
 	if (err) {
 		not_begun(job, err);
-		return;
+	} else {
+		if (job->command.completed_at)
+			job_free(job);
+		else
+			carry_out(job);
+		ccp_commands_look(engine);
 	}
-	if (job->command.completed_at)
-		job_free(job);
-	else
-		carry_out(job);
-	ccp_commands_look(engine);
+	ccp_engine_check_idle(engine);
 }
 
 /* One is begun at a time, the next when its row says running; they end in any order. */

@@ -134,7 +134,7 @@ static void on_end(struct ccp_stream *stream, int error, void *data)
 static int connect_bell(struct ccp_starter *starter, struct codexcp_error *err)
 {
 	static const struct ccp_stream_events events = { .line = on_line, .end = on_end };
-	_cleanup_free_ char *dir = ccp_state_path(starter->cp, CCP_STATE_RUN_DIR);
+	_cleanup_free_ char *dir = ccp_state_run_dir(starter->cp);
 	int fd = dir ? ccp_socket_connect(dir, CCP_DOORBELL_NAME, err) : ccp_fail_oom(err);
 
 	if (fd < 0)

@@ -9,6 +9,7 @@
 #include "base/file.h"
 #include "base/json.h"
 #include "base/log.h"
+#include "base/path.h"
 #include "base/str.h"
 #include "runtime/process.h"
 #include "service/engine.h"
@@ -25,6 +26,17 @@ char *ccp_state_path(const struct codexcp *cp, const char *name)
 char *ccp_state_lock_path(const struct codexcp *cp)
 {
 	return ccp_asprintf("%s.worker.lock", cp->config->state_db_path);
+}
+
+/* Each database has its own. The one of the usual name keeps the place that it always had, where
+ * programs of earlier versions look for it. */
+char *ccp_state_run_dir(const struct codexcp *cp)
+{
+	const char *database = cp->config->state_db_path;
+
+	return ccp_streq(ccp_path_base(database), CCP_STATE_DB_NAME)
+		       ? ccp_state_path(cp, "run")
+		       : ccp_asprintf("%s.run", database);
 }
 
 static const char *way_out(const char *reason)
@@ -93,17 +105,15 @@ static int make_dir(const char *path, struct codexcp_error *err)
 
 int ccp_state_prepare(struct codexcp *cp, struct codexcp_error *err)
 {
-	static const char *const below[] = { CCP_STATE_RUN_DIR, CCP_STATE_LOG_DIR };
-	int r = make_dir(cp->config->state_dir, err);
+	_cleanup_free_ char *run = ccp_state_run_dir(cp),
+			    *log = ccp_state_path(cp, CCP_STATE_LOG_DIR);
+	int r = run && log ? make_dir(cp->config->state_dir, err) : ccp_fail_oom(err);
 
 	if (r == 0)
 		r = check_place(cp, err);
-	for (size_t i = 0; r == 0 && i < CCP_ARRAY_SIZE(below); i++) {
-		_cleanup_free_ char *path = ccp_state_path(cp, below[i]);
-
-		r = path ? make_dir(path, err) : ccp_fail_oom(err);
-	}
-	return r;
+	if (r == 0)
+		r = make_dir(run, err);
+	return r < 0 ? r : make_dir(log, err);
 }
 
 /* SQLite would make it with the umask's mode. */

@@ -137,7 +137,7 @@ static int fail_inline(const struct ccp_worker_row *holder, struct codexcp_error
 /* Who answers the doorbell; 0: nobody, or it cannot be seen from here. */
 static int64_t listening_pid(const struct codexcp *cp)
 {
-	_cleanup_free_ char *dir = ccp_state_path(cp, CCP_STATE_RUN_DIR);
+	_cleanup_free_ char *dir = ccp_state_run_dir(cp);
 	_cleanup_close_ int fd = dir ? ccp_socket_connect(dir, CCP_DOORBELL_NAME, NULL) : -1;
 
 	return fd >= 0 ? ccp_socket_peer_pid(fd) : 0;

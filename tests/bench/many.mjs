@@ -6,7 +6,7 @@ import { makeCodexHome, Model } from '../support/codex_env.mjs';
 import { call, initialize, Latency, median, percentile } from './programs.mjs';
 import { IN_FLIGHT } from './raw_driver.mjs';
 import { memoryOf, newWords, Stack } from './stack.mjs';
-import { startRaw, throughputRow, warmUp } from './throughput.mjs';
+import { startRaw, stopBoth, throughputRow, warmUp } from './throughput.mjs';
 
 const named = (count, name) => Array.from({ length: count }, (_, i) => `${name}-${i}`);
 
@@ -18,13 +18,13 @@ const WIDE = { CODEX_MCP_MAX_ACTIVE_TURNS_GLOBAL: String(IN_FLIGHT), CODEX_MCP_M
 
 async function queueRow(context) {
   const stack = await Stack.start(context, 'many-tasks', PROJECTS, WIDE);
-  const raw = await startRaw(stack, context.home);
+  let raw;
   try {
+    raw = await startRaw(stack, context.home);
     await warmUp(stack, stack);
     return await throughputRow(stack, raw, { count: QUEUED, rounds: QUEUE_ROUNDS });
   } finally {
-    await raw.stop();
-    await stack.stop();
+    await stopBoth(raw, stack);
   }
 }
 

@@ -1,4 +1,7 @@
-// The least a client can do to run turns: threads and turns on an app-server of its own, nothing stored, four at a time.
+// The least a client can do to run turns on an app-server of its own: for each task the requests that our worker makes
+// (thread/start, turn/start, thread/unsubscribe once the turn has ended, whose answer nobody waits for), as many tasks at
+// a time as the server may run, and nothing stored. Its process has the environment of the server's app-server, but is
+// talked to on its standard streams, which costs less than a socket.
 
 import { AppServer } from '../support/codex_env.mjs';
 
@@ -8,7 +11,7 @@ export class RawDriver {
   static async start({ home, cwd }) {
     const driver = new RawDriver();
     driver.ended = new Map(); // thread -> who waits for the end of its turn
-    driver.server = await AppServer.start({ home, cwd });
+    driver.server = await AppServer.start({ home, cwd, env: { HOME: cwd } });
     driver.server.watchers.add(() => driver.take());
     return driver;
   }
@@ -28,6 +31,8 @@ export class RawDriver {
     await this.server.startTurn(thread.id, message);
     const { status, error } = await ended;
     this.ended.delete(thread.id);
+    // Without it the process would have more and more threads loaded than the other one.
+    this.server.request('thread/unsubscribe', { threadId: thread.id }).catch(() => {});
     if (status !== 'completed') throw new Error(`raw turn: ${status} ${JSON.stringify(error)}`);
   }
 

@@ -3,7 +3,7 @@
 import { readFileSync } from 'node:fs';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { findCodex } from '../support/codex_env.mjs';
-import { killAndSee } from '../support/processes.mjs';
+import { killAndSee, processesWith } from '../support/processes.mjs';
 import { RawClient } from '../support/raw_client.mjs';
 import { makePlace } from './places.mjs';
 
@@ -14,7 +14,7 @@ export const POLL_MS = 5;
 export class Stack {
   static async start({ server, root, home }, name, projects, variables = {}) {
     const stack = new Stack();
-    const env = { CODEX_BINARY_PATH: findCodex(), CODEX_MCP_WORKER_IDLE_SECONDS: '600', ...variables };
+    const env = { CODEX_BINARY_PATH: findCodex(), CODEX_MCP_WORKER_IDLE_SECONDS: '600', RUST_LOG: 'error', ...variables };
     stack.place = makePlace(root, name, { projects, home, env });
     stack.client = await RawClient.start({ program: server, env: stack.place.env, cwd: stack.place.dir });
     return stack;
@@ -46,10 +46,15 @@ export class Stack {
     return (await this.client.call('codex_health_summary')).worker.pid;
   }
 
+  // Whatever has come of the measurement: a worker that has only just been started has no row that would name it, and one
+  // whose turns run leaves its app-server to the next one.
   async stop() {
-    const pid = await this.workerPid();
+    const { CODEX_MCP_STATE_DB, CODEX_HOME } = this.place.env;
+    const workers = () => processesWith(`CODEX_MCP_STATE_DB=${CODEX_MCP_STATE_DB}`).filter(({ args }) => args[1] === 'worker');
+    const appServers = () => processesWith(`CODEX_HOME=${CODEX_HOME}`).filter(({ args }) => args[1] === 'app-server');
     await this.client.close();
-    if (pid) await killAndSee(pid, 'SIGTERM');
+    for (const { pid } of workers()) await killAndSee(pid, 'SIGTERM');
+    for (const { pid } of appServers()) await killAndSee(pid).catch(() => {});
   }
 }
 

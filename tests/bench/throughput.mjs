@@ -18,12 +18,25 @@ export async function startRaw(stack, home) {
   return raw;
 }
 
-// Alternately, so that a slow minute hits both.
+export async function stopBoth(raw, stack) {
+  try {
+    await raw?.stop();
+  } finally {
+    await stack.stop();
+  }
+}
+
+// Alternately, so that a slow minute hits both, and in turn first; each has run as many at once before.
 export async function throughputRow(stack, raw, { count, rounds }) {
   const [ours, floor] = [[], []];
+  await raw.run(tasksOf(stack, IN_FLIGHT, 'raw warm'));
+  await stack.run(tasksOf(stack, IN_FLIGHT, 'warm'));
   for (let round = 0; round < rounds; round++) {
-    floor.push(await raw.run(tasksOf(stack, count, `raw ${round}`)));
-    ours.push(await stack.run(tasksOf(stack, count, round)));
+    const measures = [
+      async () => floor.push(await raw.run(tasksOf(stack, count, `raw ${round}`))),
+      async () => ours.push(await stack.run(tasksOf(stack, count, round))),
+    ];
+    for (const measure of round % 2 ? measures.reverse() : measures) await measure();
   }
   return {
     name: `${count} tasks, first submit to last completion`, value: Math.min(...ours), floor: Math.min(...floor), unit: 'ms',

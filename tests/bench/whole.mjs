@@ -6,7 +6,7 @@ import { makeCodexHome, Model } from '../support/codex_env.mjs';
 import { killAndSee } from '../support/processes.mjs';
 import { median, store } from './programs.mjs';
 import { memoryOf, memoryRow, newWords, POLL_MS, Stack, wordsOf } from './stack.mjs';
-import { startRaw, throughputRow, warmUp } from './throughput.mjs';
+import { startRaw, stopBoth, throughputRow, warmUp } from './throughput.mjs';
 
 const TASKS = 20;
 const ROUNDS = 3;
@@ -35,8 +35,9 @@ async function measureRunning(stack, model) {
 
 async function measureMain(context, model) {
   const stack = await Stack.start(context, 'main', ['one', 'two']);
-  const raw = await startRaw(stack, context.home);
+  let raw;
   try {
+    raw = await startRaw(stack, context.home);
     await stack.client.request('tools/list', {});
     await stack.client.call('codex_health_summary');
     const frontEnd = memoryOf(stack.client.child.pid);
@@ -46,8 +47,7 @@ async function measureMain(context, model) {
     const tasks = await throughputRow(stack, raw, { count: TASKS, rounds: ROUNDS });
     return { frontEnd, worker, running, tasks, later: memoryOf(await stack.workerPid()) };
   } finally {
-    await raw.stop();
-    await stack.stop();
+    await stopBoth(raw, stack);
   }
 }
 

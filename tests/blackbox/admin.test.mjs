@@ -575,6 +575,9 @@ test('db: check, backup, prune, vacuum', async () => {
   assert.equal(mode(copy), '600');
   fails(await place.admin(['db', 'backup', copy]), 2, 'INVALID_ARGUMENT', /exists/);
   fails(await place.admin(['db', 'backup']), 2, 'INVALID_ARGUMENT', /FILE/);
+  const another = place.path('another.sqlite3');
+  const text = await place.admin(['db', 'backup', another, '--text', '--state-db', place.stateDb]);
+  assert.equal(text.stdout, `${another}: ${statSync(another).size} bytes\n`);
   // The copy is a state database like any other.
   assert.equal((await place.admin(['db', 'check', '--state-db', copy])).code, 0);
 

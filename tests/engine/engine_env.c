@@ -7,6 +7,7 @@
 
 #include "base/clock.h"
 #include "base/file.h"
+#include "base/path.h"
 #include "runtime/process.h"
 
 /* How long a pass waits when nothing happens: what other processes wrote is seen after this. */
@@ -81,10 +82,18 @@ void env_script(struct engine_env *e, const char *lines)
 	env_set(e, "CCP_FAKE_SCRIPT", path);
 }
 
-/* app-server works in the state directory's "run". */
+char *env_run_dir(const struct engine_env *e)
+{
+	char *path = ccp_asprintf("%s.run", e->state_db);
+
+	ck_assert_ptr_nonnull(path);
+	return path;
+}
+
+/* app-server works there. */
 void env_go(const struct engine_env *e, const char *name)
 {
-	_cleanup_free_ char *path = ccp_asprintf("%s/state/run/%s", e->dir, name);
+	_cleanup_free_ char *run = env_run_dir(e), *path = ccp_path_join(run, name);
 	int fd = open(path, O_WRONLY | O_CREAT | O_CLOEXEC, 0600);
 
 	ck_assert_int_ge(fd, 0);

@@ -51,6 +51,8 @@ void env_script(struct engine_env *e, const char *lines);
 void env_go(const struct engine_env *e, const char *name);
 /* e->dir/name, an allocation */
 char *env_path(const struct engine_env *e, const char *name);
+/* The database's own directory for sockets, where app-server works; an allocation. */
+char *env_run_dir(const struct engine_env *e);
 
 struct codexcp *env_open(struct engine_env *e, enum codexcp_mode mode);
 void env_close(struct engine_env *e, struct codexcp *cp);

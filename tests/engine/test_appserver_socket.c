@@ -1,4 +1,7 @@
 /* What only a process on a socket can do: outlive its client, and be found again. */
+#include <unistd.h>
+
+#include "base/path.h"
 #include "client_env.h"
 
 static void attach_known(struct fixture *f, const struct ccp_appserver_known *known)
@@ -210,6 +213,35 @@ START_TEST(test_start_takes_over)
 }
 END_TEST
 
+/* The same, but nobody can find it at the socket: it does not listen yet, or not any more. Another
+ * directory's is none of ours. */
+START_TEST(test_start_ends_silent)
+{
+	struct fixture f, other;
+	struct ccp_appserver_known known, neighbour;
+	char instance[CCP_ID_SIZE], instances[CCP_ID_SIZE];
+	_cleanup_free_ char *path = NULL;
+
+	setup(&other);
+	start(&other);
+	neighbour = remember(&other, instances);
+	setup(&f);
+	start(&f);
+	known = remember(&f, instance);
+	ccp_appserver_detach(f.as);
+	path = ccp_path_join(f.run_dir, "app.sock");
+	ck_assert_int_eq(unlink(path), 0);
+	start(&f);
+	ck_assert_int_eq(ccp_process_check(&known.process), CCP_PROCESS_DEAD);
+	check_alive(&neighbour);
+	known = remember(&f, instance);
+	ccp_appserver_end_others(f.as, &known.process);
+	check_alive(&known);
+	teardown(&f);
+	teardown(&other);
+}
+END_TEST
+
 START_TEST(test_request_again)
 {
 	struct fixture f;
@@ -329,5 +361,6 @@ END_TEST
 
 CCP_TEST_MAIN("appserver_socket", test_detach_and_attach, test_free_and_attach,
 	      test_connection_lost, test_being_lost, test_attached_process_dies,
-	      test_attach_to_another, test_start_takes_over, test_request_again, test_fragments,
-	      test_upgrade_refused, test_no_socket, test_auto, test_long_directory)
+	      test_attach_to_another, test_start_takes_over, test_start_ends_silent,
+	      test_request_again, test_fragments, test_upgrade_refused, test_no_socket, test_auto,
+	      test_long_directory)

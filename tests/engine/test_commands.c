@@ -7,6 +7,8 @@
 #include <sys/wait.h>
 
 #include "engine_env.h"
+#include "service/context.h"
+#include "service/engine_internal.h"
 
 static json_t *arguments_of(const char *op, int seconds)
 {
@@ -467,6 +469,31 @@ START_TEST(test_observe)
 }
 END_TEST
 
+/* It came after the last look, and nobody rang: a worker does not leave without having carried it
+ * out, and leaves then. */
+START_TEST(test_idle)
+{
+	struct engine_env e;
+	struct codexcp *worker;
+	int64_t until = env_now_ms() + ENV_PATIENCE_MS;
+
+	env_setup(&e);
+	worker = env_open(&e, CODEXCP_MODE_WORKER);
+	ck_assert_int_eq(ccp_engine_new(worker, &worker->engine, NULL), 0);
+	while (!worker->engine->listener)
+		env_step(&e);
+	ccp_timer_stop(worker->engine->poll_timer);
+	sql(&e, "INSERT INTO commands(id, kind, status, created_at, updated_at, completed_at) "
+		"VALUES('cmd_x', 'nothing', 'queued', 1, 1, 0)");
+	while (!worker->stopped) {
+		ck_assert_int_lt(env_now_ms(), until);
+		env_step(&e);
+	}
+	db_expect(e.state_db, "SELECT status, completed_at > 0 FROM commands", "failed|1\n");
+	env_teardown(&e);
+}
+END_TEST
+
 CCP_TEST_MAIN("commands", test_worker_stands_still, test_worker_killed_half_way, test_deadline,
 	      test_cannot_be_begun, test_results, test_auto, test_inline, test_client, test_worker,
-	      test_observe)
+	      test_observe, test_idle)

@@ -265,7 +265,7 @@ START_TEST(test_lost_ring)
 	worker = env_open(&e, CODEXCP_MODE_INLINE);
 	warm = env_submit(&e, worker, NULL);
 	env_ends(&e, worker, warm, "completed", NULL);
-	bell = env_path(&e, "state/run/doorbell.sock");
+	bell = env_path(&e, "state/state.sqlite3.run/doorbell.sock");
 	ck_assert_int_eq(unlink(bell), 0);
 	client = env_open(&e, CODEXCP_MODE_CLIENT);
 	op = env_submit(&e, client, NULL);

@@ -1,6 +1,7 @@
 /*
  * Which app-server process is attached to, which is ended, and which is left alone.
  */
+#include <poll.h>
 #include <signal.h>
 #include <sys/wait.h>
 
@@ -17,7 +18,7 @@ static void stop_server(const struct engine_env *e)
 
 static void take_socket(const struct engine_env *e)
 {
-	_cleanup_free_ char *path = env_path(e, "state/run/app.sock");
+	_cleanup_free_ char *path = env_path(e, "state/state.sqlite3.run/app.sock");
 
 	ck_assert_int_eq(unlink(path), 0);
 }
@@ -217,5 +218,59 @@ START_TEST(test_transport_switched)
 }
 END_TEST
 
+/* The worker dies before its app-server has answered initialize: the next one goes on with that. */
+START_TEST(test_not_initialized)
+{
+	struct engine_env e;
+	struct codexcp *cp;
+	struct ccp_process_id server;
+	struct worker w;
+	_cleanup_free_ char *op = NULL;
+
+	env_setup_unix(&e, "once\nexpect initialize\nawait killed\n");
+	env_set(&e, "CCP_FAKE_TURN_MS", "0");
+	cp = env_open(&e, CODEXCP_MODE_CLIENT);
+	w = worker_start(&e);
+	worker_await_ready(&w);
+	op = env_submit(&e, cp, NULL);
+	env_wait_count(&e, "initialize", 1);
+	server = env_server(&e);
+	worker_kill(&w);
+	env_go(&e, "killed");
+	env_close(&e, cp);
+	cp = env_open(&e, CODEXCP_MODE_INLINE);
+	codexcp_look_for_work(cp);
+	env_ends(&e, cp, op, "completed", NULL);
+	ck_assert_int_eq(ccp_process_check(&server), CCP_PROCESS_ALIVE);
+	ck_assert_int_eq(env_number(&e, "SELECT count(*) FROM app_servers"), 1);
+	ck_assert_int_eq(env_count(&e, "initialize"), 2);
+	env_teardown(&e);
+}
+END_TEST
+
+/* It was killed before even the row was written, and there is nothing to do for an app-server: the
+ * next worker ends what was left all the same, whether or not it can be found at the socket. */
+START_TEST(test_no_row)
+{
+	struct engine_env e;
+	struct ccp_process_id server;
+	struct worker w;
+
+	free(env_leave_running(&e, HOLD));
+	server = env_server(&e);
+	take_socket(&e);
+	db_exec(e.state_db, "DELETE FROM app_servers; UPDATE operations SET active = 0");
+	w = worker_start(&e);
+	for (int64_t until = env_now_ms() + ENV_PATIENCE_MS; !ccp_process_is_gone(&server);) {
+		ck_assert_int_lt(env_now_ms(), until);
+		poll(NULL, 0, 5);
+	}
+	worker_await_ready(&w);
+	worker_end(&w);
+	ck_assert_int_eq(env_count(&e, "initialize"), 1);
+	env_teardown(&e);
+}
+END_TEST
+
 CCP_TEST_MAIN("instances", test_unreachable, test_rows_of_others, test_two_instances, test_draining,
-	      test_transport_switched)
+	      test_transport_switched, test_not_initialized, test_no_row)

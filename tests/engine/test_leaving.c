@@ -49,7 +49,7 @@ static void await_log(const struct engine_env *e, const char *words)
 /* Whether anybody listens on the app-server's socket. */
 static bool is_listening(const struct engine_env *e)
 {
-	_cleanup_free_ char *dir = env_path(e, "state/run");
+	_cleanup_free_ char *dir = env_run_dir(e);
 	_cleanup_close_ int fd = ccp_socket_connect(dir, "app.sock", NULL);
 
 	return fd >= 0;
@@ -243,7 +243,7 @@ START_TEST(test_idle_and_unreachable)
 	op = env_submit(&e, cp, NULL);
 	env_ends(&e, cp, op, "completed", NULL);
 	server = env_server(&e);
-	path = env_path(&e, "state/run/app.sock");
+	path = env_path(&e, "state/state.sqlite3.run/app.sock");
 	ck_assert_int_eq(unlink(path), 0);
 	env_go(&e, "drop");
 	await_log(&e, "cannot be reached");

@@ -286,7 +286,7 @@ static void make_older(const struct engine_env *e)
 static void listen_at(const struct engine_env *e)
 {
 	struct sockaddr_un address = { .sun_family = AF_UNIX };
-	_cleanup_free_ char *run = env_path(e, "state/run");
+	_cleanup_free_ char *run = env_run_dir(e);
 	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
 
 	if (mkdir(run, 0700) < 0)

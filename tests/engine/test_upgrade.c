@@ -15,7 +15,7 @@
 /* A front end as a bare connection. */
 static FILE *connect_bell(const struct engine_env *e)
 {
-	_cleanup_free_ char *run = env_path(e, "state/run");
+	_cleanup_free_ char *run = env_run_dir(e);
 	int fd = ccp_socket_connect(run, CCP_DOORBELL_NAME, NULL);
 	FILE *bell;
 
@@ -145,7 +145,7 @@ static FILE *accept_front_end(struct engine_env *e, int listener)
 static int listen_as_worker(const struct engine_env *e)
 {
 	struct sockaddr_un address = { .sun_family = AF_UNIX };
-	_cleanup_free_ char *run = env_path(e, "state/run");
+	_cleanup_free_ char *run = env_run_dir(e);
 	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
 
 	ck_assert_int_eq(ccp_dir_make(run, 0700, NULL), 0);

@@ -479,6 +479,9 @@ START_TEST(test_markdown)
 		ck_assert_ptr_nonnull(strstr(page, ccp_step_row((enum ccp_step)i)->phase));
 	for (size_t i = 0; i < ccp_op_event_count(); i++)
 		ck_assert_ptr_nonnull(strstr(page, ccp_op_event_name((enum ccp_op_event)i)));
+	for (size_t i = 0; i < ccp_queued_reason_count(); i++)
+		ck_assert_ptr_nonnull(
+			strstr(page, ccp_queued_reason_meaning((enum ccp_queued_reason)i)));
 	copy = strdup(page);
 	for (char *rest = copy, *line; (line = strsep(&rest, "\n"));) {
 		int n = 0;

@@ -1,6 +1,7 @@
 #include "base/opt.h"
 
 #include <inttypes.h>
+#include <limits.h>
 
 #include "base/strbuf.h"
 #include "ccp_check.h"
@@ -65,6 +66,11 @@ static const struct ccp_cmd hook_commands[] = {
 	{ "", "FILE", NULL, send_opts, sizeof(struct send), run_send, 1 }, { NULL }
 };
 static const struct ccp_program hook = { "hook", NULL, "2.0", hook_commands };
+
+static const struct ccp_cmd wrapper_commands[] = {
+	{ "", "WORD...", NULL, send_opts, sizeof(struct send), run_send, INT_MAX }, { NULL }
+};
+static const struct ccp_program wrapper = { "wrapper", NULL, "2.0", wrapper_commands };
 
 struct result {
 	int status;
@@ -152,10 +158,27 @@ START_TEST(test_options)
 }
 END_TEST
 
+START_TEST(test_any_order)
+{
+	assert_run(&admin, "send f --state-db x g --force", 42,
+		   "force=1 db=x lines=0 secret=0 [f] [g]\n");
+	assert_run(&server, "check all x -f", 42, "force=1 db=- lines=0 secret=0 [x]\n");
+	assert_run(&hook, "x --lines=2", 42, "force=0 db=- lines=2 secret=0 [x]\n");
+	assert_wrong(&admin, "send f --frce",
+		     "admin: unknown option --frce; did you mean --force? "
+		     "(see admin send --help)\n");
+	assert_wrong(&admin, "send a --force b c",
+		     "admin: unexpected argument 'c' (see admin send --help)\n");
+	assert_run(&wrapper, "-f x --lines -f", 42,
+		   "force=1 db=- lines=0 secret=0 [x] [--lines] [-f]\n");
+}
+END_TEST
+
 START_TEST(test_options_end)
 {
 	assert_run(&admin, "send -- --force", 42, "force=0 db=- lines=0 secret=0 [--force]\n");
-	assert_run(&admin, "send f --force", 42, "force=0 db=- lines=0 secret=0 [f] [--force]\n");
+	assert_run(&admin, "send f -- --force", 42,
+		   "force=0 db=- lines=0 secret=0 [f] [--force]\n");
 	assert_run(&admin, "send -f -", 42, "force=1 db=- lines=0 secret=0 [-]\n");
 }
 END_TEST
@@ -329,7 +352,8 @@ START_TEST(test_help_with_default_command)
 }
 END_TEST
 
-CCP_TEST_MAIN("opt", test_dispatch, test_options, test_options_end, test_parsing_starts_over,
-	      test_default_command, test_two_words, test_only_default_command, test_unknown_command,
-	      test_wrong_options, test_wrong_arguments, test_list_is_bounded, test_version,
-	      test_help_of_program, test_help_of_command, test_help_with_default_command)
+CCP_TEST_MAIN("opt", test_dispatch, test_options, test_any_order, test_options_end,
+	      test_parsing_starts_over, test_default_command, test_two_words,
+	      test_only_default_command, test_unknown_command, test_wrong_options,
+	      test_wrong_arguments, test_list_is_bounded, test_version, test_help_of_program,
+	      test_help_of_command, test_help_with_default_command)

@@ -106,6 +106,41 @@ START_TEST(test_canonical)
 }
 END_TEST
 
+/* Files only, and also those that are not there yet. */
+START_TEST(test_follow)
+{
+	char *dir = ccp_test_make_dir();
+	_cleanup_free_ char *real = realpath(dir, NULL);
+	static const struct {
+		const char *name, *target, *found;
+	} links[] = {
+		{ "plain", NULL, "plain" },         { "link", "file", "file" },
+		{ "chain", "link", "file" },        { "down", "below/file", "below/file" },
+		{ "below/up", "../file", "file" },  { "through", "alias/../file", "file" },
+		{ "lost", "nowhere/file", "lost" },
+	};
+	_cleanup_free_ char *below = ccp_path_join(real, "below"),
+			    *alias = ccp_path_join(real, "alias"),
+			    *loop = ccp_path_join(real, "loop"), *found = NULL;
+
+	ck_assert_int_eq(mkdir(below, 0700), 0);
+	ck_assert_int_eq(symlink("below", alias), 0);
+	for (size_t i = 0; i < CCP_ARRAY_SIZE(links); i++) {
+		_cleanup_free_ char *path = ccp_path_join(real, links[i].name),
+				    *want = ccp_path_join(real, links[i].found), *got = NULL;
+
+		if (links[i].target)
+			ck_assert_int_eq(symlink(links[i].target, path), 0);
+		ck_assert_int_eq(ccp_path_follow(path, &got, NULL), 0);
+		ck_assert_str_eq(got, want);
+	}
+	ck_assert_int_eq(symlink("loop", loop), 0);
+	ck_assert_int_eq(ccp_path_follow(loop, &found, NULL), 0);
+	ck_assert_str_eq(found, loop);
+	ccp_test_remove_dir(dir);
+}
+END_TEST
+
 START_TEST(test_project_id)
 {
 	char id[CCP_PROJECT_ID_SIZE];
@@ -116,4 +151,4 @@ START_TEST(test_project_id)
 END_TEST
 
 CCP_TEST_MAIN("path", test_clean, test_clean_fails, test_below, test_parts, test_join,
-	      test_canonical, test_project_id)
+	      test_canonical, test_follow, test_project_id)

@@ -49,7 +49,7 @@ END_TEST
 
 START_TEST(test_queued_reasons)
 {
-#define X(reason, text, action)                                                                    \
+#define X(reason, text, action, meaning)                                                           \
 	ck_assert_str_eq(ccp_queued_reason_name(CCP_QUEUED_##reason), text);                       \
 	ck_assert_pstr_eq(ccp_queued_reason_action(text), action);
 	CCP_QUEUED_REASONS(X)
