@@ -137,12 +137,16 @@ static int ask_interrupt(struct ccp_op *op, enum ccp_op_event event, int64_t now
 }
 
 /* A time that has passed says nothing about a limit that is still there. */
-static void take_quota(struct ccp_op *op, const struct ccp_op_change *change, int64_t now)
+static int take_quota(struct ccp_op *op, const struct ccp_op_change *change, int64_t now,
+		      struct codexcp_error *err)
 {
 	bool told = change->quota_resets_at > now;
+	bool known = (told || !change->quota_resets_at) && change->quota_limit &&
+		     *change->quota_limit;
 
 	op->quota_resets_at = told ? change->quota_resets_at : 0;
 	op->quota_window = told ? change->quota_window : 0;
+	return ccp_row_set(&op->quota_limit, known ? change->quota_limit : NULL, err);
 }
 
 /* What an event changes beside the step. */
@@ -163,8 +167,9 @@ static int take_change(struct ccp_op *op, enum ccp_op_event event, int64_t now,
 		op->crash_count++;
 	if (event == CCP_OP_STALLED)
 		op->stalled_at = change->stalled_at;
-	if (event == CCP_OP_QUOTA_EXCEEDED || event == CCP_OP_QUOTA_TOLD)
-		take_quota(op, change, now);
+	if ((event == CCP_OP_QUOTA_EXCEEDED || event == CCP_OP_QUOTA_TOLD) &&
+	    take_quota(op, change, now, err) < 0)
+		return CODEXCP_E_NO_MEMORY;
 	if (change->error)
 		(void)ccp_row_set(&op->error_class, NULL, NULL);
 	if (ask_interrupt(op, event, now, change, err) < 0 || copy_texts(op, change, err) < 0)
@@ -279,8 +284,10 @@ static int take_decision(struct ccp_op *op, const struct ccp_op_decision *decisi
 		r = ccp_row_set(&op->reason, reason_of(op, decision), err);
 	if (decision->effects & CCP_EFFECT_FREE_ATTEMPT)
 		op->attempt = CCP_MAX(op->attempt - 1, 0);
+	if (decision->effects & CCP_EFFECT_COUNT_OVERLOAD)
+		op->overloads++;
 	if (decision->effects & CCP_EFFECT_CLEAN_STEP)
-		op->crash_count = 0;
+		op->crash_count = op->overloads = 0;
 	forget_error(op, decision->next);
 	hold_account(op, decision);
 	if (r == 0 && decision->effects & CCP_EFFECT_CONTINUE)
@@ -310,6 +317,7 @@ static struct ccp_op_facts facts_of(const struct ccp_op *op, const struct ccp_op
 		.quota_waits_left = op->quota_waits < CCP_OP_MAX_QUOTA_WAITS,
 		.quota_held = op->quota_held,
 		.attempt = op->attempt,
+		.overloads = op->overloads,
 		.crash_count = op->crash_count,
 	};
 }

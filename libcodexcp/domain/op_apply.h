@@ -30,7 +30,9 @@ struct ccp_op_change {
 	const char *interrupt_reason; /* of INTERRUPT: who wants it; NULL: a caller */
 	const char *terminals;        /* of the end of a turn that was interrupted */
 	bool codex_lives;             /* the process that ran the turn still runs */
-	/* When the account's limit ends, as Codex says, and the minutes it is counted over. */
+	/* Which of the account's limits stopped it, when that ends, as Codex says, and the minutes
+	 * it is counted over. */
+	const char *quota_limit;
 	int64_t quota_resets_at, quota_window;
 	/* Replaces the queued reason of the machine (a finer one). */
 	const char *queued_reason;

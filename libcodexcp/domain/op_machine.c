@@ -17,7 +17,7 @@
 	X(QUOTA_WAITS_LEFT, "quota waits are left", f->quota_waits_left)                           \
 	X(QUOTA_HELD, "nothing went through since the limit", f->quota_held)                       \
 	X(ATTEMPTS_LEFT, "attempts are left", f->attempt < CCP_OP_MAX_ATTEMPTS)                    \
-	X(OVERLOADS_LEFT, "overload retries are left", f->attempt < CCP_OP_MAX_OVERLOADS)          \
+	X(OVERLOADS_LEFT, "overload retries are left", f->overloads < CCP_OP_MAX_OVERLOADS)        \
 	X(CRASHED_TOO_OFTEN, "processes died with it too often",                                   \
 	  f->crash_count >= CCP_OP_MAX_CRASHES)
 
@@ -99,7 +99,7 @@ static const struct transition transitions[] = {
 	/* failures before and at sending */
 	{ STARTING | IN(TURN_SENT), CCP_OP_REFUSED, WHEN_ALWAYS, TO(FAILED), 0 },
 	{ IN(TURN_SENT), CCP_OP_OVERLOADED, WHEN_INTERRUPT_ASKED, TO(INTERRUPTED), 0, 0, "interrupted_by_request" },
-	{ STARTING | IN(TURN_SENT), CCP_OP_OVERLOADED, WHEN_OVERLOADS_LEFT, TO(QUEUED), DO(WAIT_BACKOFF), CCP_QUEUED_OVERLOAD },
+	{ STARTING | IN(TURN_SENT), CCP_OP_OVERLOADED, WHEN_OVERLOADS_LEFT, TO(QUEUED), DO(WAIT_BACKOFF) | DO(FREE_ATTEMPT) | DO(COUNT_OVERLOAD), CCP_QUEUED_OVERLOAD },
 	{ STARTING | IN(TURN_SENT), CCP_OP_OVERLOADED, WHEN_ALWAYS, TO(FAILED), 0 },
 	{ IN(TURN_SENT), CCP_OP_TRANSIENT, WHEN_INTERRUPT_ASKED, TO(INTERRUPTED), 0, 0, "interrupted_by_request" },
 	{ STARTING | IN(TURN_SENT), CCP_OP_TRANSIENT, WHEN_ATTEMPTS_LEFT, TO(QUEUED), DO(WAIT_BACKOFF), CCP_QUEUED_RETRY },

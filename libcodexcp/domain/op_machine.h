@@ -60,13 +60,14 @@ enum ccp_op_event {
 	X(WAIT_BACKOFF, 5, "wait with growing delay")                                              \
 	X(WAIT_SHORT, 6, "look again soon")                                                        \
 	X(FREE_ATTEMPT, 7, "does not count as an attempt")                                         \
-	X(CLEAN_STEP, 8, "the crash count starts again")                                           \
+	X(CLEAN_STEP, 8, "the counts of crashes and overloads start again")                        \
 	X(FORGET_THREAD, 9, "the thread was never stored: take a new one")                         \
 	X(CONTINUE, 10, "the next turn goes on where this one was cut")                            \
 	X(COUNT_CONTINUATION, 11, "it is one of max_continuations")                                \
 	X(WAIT_QUOTA, 12, "wait until the limit ends")                                             \
 	X(READ_LIMITS, 13, "ask when the limit ends")                                              \
-	X(LET_GO, 14, "what else waits for the limit may go on")
+	X(LET_GO, 14, "what else waits for the limit may go on")                                   \
+	X(COUNT_OVERLOAD, 15, "it is one of the overload retries")
 
 enum ccp_op_effect {
 #define X(effect, bit, name) CCP_EFFECT_##effect = 1 << (bit),
@@ -78,10 +79,16 @@ enum ccp_op_effect {
 #define CCP_OP_ROW_EFFECTS                                                                         \
 	(CCP_EFFECT_WAIT_BACKOFF | CCP_EFFECT_WAIT_SHORT | CCP_EFFECT_FREE_ATTEMPT |               \
 	 CCP_EFFECT_CLEAN_STEP | CCP_EFFECT_FORGET_THREAD | CCP_EFFECT_CONTINUE |                  \
-	 CCP_EFFECT_COUNT_CONTINUATION | CCP_EFFECT_WAIT_QUOTA)
+	 CCP_EFFECT_COUNT_CONTINUATION | CCP_EFFECT_WAIT_QUOTA | CCP_EFFECT_COUNT_OVERLOAD)
 
-#define CCP_OP_MAX_ATTEMPTS    3
-#define CCP_OP_MAX_OVERLOADS   10
+#define CCP_OP_MAX_ATTEMPTS 3
+/*
+ * Retries of one turn because of overload, beside its attempts: the process was busy and did
+ * nothing. It drains its queue in seconds, or when the load of others has passed; with pauses that
+ * grow to half a minute twenty retries last five minutes at least. What is overloaded for longer is
+ * stuck, and the caller has to know.
+ */
+#define CCP_OP_MAX_OVERLOADS   20
 #define CCP_OP_MAX_CRASHES     3
 #define CCP_OP_MAX_QUOTA_WAITS 5
 
@@ -96,6 +103,7 @@ struct ccp_op_facts {
 	bool quota_waits_left;
 	bool quota_held;     /* nothing has gone through since the account's limit stopped it */
 	int64_t attempt;     /* attempts begun, the present one included */
+	int64_t overloads;   /* retries because of overload since a turn last began */
 	int64_t crash_count; /* workers and app-servers that died with it before its turn ran */
 };
 

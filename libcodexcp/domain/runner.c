@@ -137,7 +137,7 @@ struct apply_job {
 	enum ccp_op_event event;
 	struct ccp_op_change change;
 	/* What no JSON holds: copies. */
-	char turn_id[CCP_TURN_ID_SIZE], instance[CCP_ID_SIZE];
+	char turn_id[CCP_TURN_ID_SIZE], instance[CCP_ID_SIZE], limit[CCP_RATE_LIMIT_ID_SIZE];
 	char *terminals;
 	struct codexcp_error error;
 	json_t *keep;
@@ -329,6 +329,7 @@ static void keep_change(struct apply_job *job, const struct ccp_op_change *chang
 	job->keep = json_incref(keep);
 	job->change.turn_id = keep_text(change->turn_id, job->turn_id, sizeof(job->turn_id));
 	job->change.instance = keep_text(change->instance, job->instance, sizeof(job->instance));
+	job->change.quota_limit = keep_text(change->quota_limit, job->limit, sizeof(job->limit));
 	(void)ccp_strdup_opt(change->terminals, &job->terminals);
 	job->change.terminals = job->terminals;
 	if (change->error) {
@@ -413,6 +414,8 @@ static int set_up(struct ccp_runner *runner, struct codexcp_error *err)
 		r = ccp_timer_new(loop, on_start_pause, runner, &runner->start_timer, err);
 	if (r == 0)
 		r = ccp_timer_new(loop, on_leave_timer, runner, &runner->leave_timer, err);
+	if (r == 0)
+		r = ccp_quota_init(runner, err);
 	return r < 0 ? r : ccp_watch_init(runner, err);
 }
 
@@ -456,6 +459,7 @@ void ccp_runner_free(struct ccp_runner *runner)
 	ccp_timer_free(runner->start_timer);
 	ccp_timer_free(runner->leave_timer);
 	ccp_timer_free(runner->watch_timer);
+	ccp_timer_free(runner->quota.timer);
 	free(runner);
 }
 

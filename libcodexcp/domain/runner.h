@@ -29,6 +29,7 @@ struct ccp_runner_options {
 	int64_t check_ms;           /* a turn that has told nothing for this long is looked at */
 	int64_t stall_ms;           /* and may be stalled after this */
 	bool interrupt_stalled;
+	int64_t quota_check_ms; /* who waits for the account's limit asks this often */
 };
 
 struct ccp_runner_events {

@@ -105,8 +105,9 @@ void ccp_turn_ended(struct ccp_live *live, const char *turn_id, const char *stat
 		change.error = &error;
 	if (ccp_codex_is_usage_limit(change.error_class)) {
 		event = CCP_OP_QUOTA_EXCEEDED;
-		change.quota_resets_at = live->runner->limit.resets_at;
-		change.quota_window = live->runner->limit.window;
+		change.quota_limit = live->runner->quota.limit.id;
+		change.quota_resets_at = live->runner->quota.limit.resets_at;
+		change.quota_window = live->runner->quota.limit.window;
 	}
 	ccp_runner_apply(live->runner, live->op.id, event, &change, keep);
 }
@@ -264,6 +265,7 @@ static void on_ready(void *data)
 	ccp_instance_started(runner);
 	runner->events.app_server(NULL, runner->data);
 	each_live(runner, app_server_ready, NULL);
+	ccp_quota_ready(runner);
 	/* Attached to without work, it is idle. */
 	ccp_schedule(runner);
 }

@@ -54,6 +54,15 @@ struct ccp_send {
 	struct ccp_send *next, *prev;
 };
 
+/* What is known of the account's limit, and how it is asked for while operations wait. */
+struct ccp_quota {
+	struct ccp_rate_limit limit; /* as Codex told last */
+	struct ccp_timer *timer;     /* runs while they do */
+	int64_t asked_at;            /* boot clock; 0: not by this worker */
+	bool asking;
+	bool wanted; /* as soon as the app-server that is being started is there */
+};
+
 /* An app-server process, for attaching to it. id "": none. */
 struct ccp_known_instance {
 	char id[CCP_ID_SIZE];
@@ -73,8 +82,8 @@ struct ccp_runner {
 	bool claiming;
 	bool adopting; /* operations of an earlier worker do not have their slots back yet */
 	bool stopping; /* app-server ends because we asked it to */
-	struct ccp_rate_limit limit; /* of the account, as Codex told last */
-	int64_t crowded_since;       /* boot clock: too many requests are unanswered; 0: no */
+	struct ccp_quota quota;
+	int64_t crowded_since; /* boot clock: too many requests are unanswered; 0: no */
 	bool crowded_told;
 	/* Only the connection was lost: what is attached to again, how often that was tried, and
 	 * since when. */
@@ -191,6 +200,11 @@ void ccp_terminals_done(struct ccp_live *live);
 json_t *ccp_terminals_own(const struct ccp_live *live, const json_t *result);
 
 /* runner_quota.c */
+int ccp_quota_init(struct ccp_runner *runner, struct codexcp_error *err);
+/* app-server is. */
+void ccp_quota_ready(struct ccp_runner *runner);
+/* As many wait now: ask again in a while, or no more. */
+void ccp_quota_watch(struct ccp_runner *runner, const struct ccp_op_quota *quota);
 void ccp_quota_notification(struct ccp_runner *runner, const char *method, const json_t *params);
 /* The first answer of the model after a limit lets the others go, once the turn is known. */
 void ccp_quota_event(struct ccp_live *live, const struct ccp_event *event);

@@ -21,7 +21,11 @@ static void wait_for_due(struct ccp_runner *runner, int64_t now)
 	struct ccp_op_quota quota = { 0 };
 	int64_t at = 0;
 
-	(void)ccp_op_quota(runner->options.db, &quota, NULL);
+	if (ccp_op_quota(runner->options.db, &quota, NULL) < 0) {
+		ccp_timer_start(runner->due_timer, DUE_MAX_MS);
+		return;
+	}
+	ccp_quota_watch(runner, &quota);
 	if (quota.until > now)
 		at = quota.until;
 	else if (ccp_op_next_due(runner->options.db, now, &at, NULL) < 0)

@@ -63,6 +63,7 @@ struct ccp_config {
 		retention_journal_rows, idempotency_days;
 	int64_t worker_idle_seconds, worker_drain_seconds, app_server_idle_seconds;
 	int64_t turn_check_seconds, turn_stall_timeout_seconds;
+	int64_t quota_check_seconds;
 	int64_t stalled_turn_action; /* enum ccp_stalled_action */
 	int64_t approval_response_timeout_seconds;
 

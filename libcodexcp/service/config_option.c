@@ -139,6 +139,11 @@ const struct ccp_option ccp_options[] = {
 	       .choices = stalled_actions,
 	       .doc = "what is done about a stalled turn: `diagnose_only` says so in its status, in "
 		      "`codex_health_summary` and in the journal, `interrupt` interrupts it, too"),
+	LIMIT(quota_check_seconds, "QUOTA_CHECK_SECONDS", 1, 3600, "300",
+	      .doc = "while tasks wait for the end of the account's usage limit, codex app-server is "
+		     "asked this often whether it has ended before its time; half as often after "
+		     "each time that a task was tried in vain; when no app-server runs, one is "
+		     "started for it once an hour"),
 	LIMIT(approval_response_timeout_seconds, "APPROVAL_RESPONSE_TIMEOUT_SECONDS", 1,
 	      WEEK_SECONDS, "900",
 	      .doc = "a question that Codex asks waits this long for its answer; not in effect "

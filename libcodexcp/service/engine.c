@@ -87,6 +87,7 @@ static int new_runner(struct ccp_engine *engine, struct codexcp_error *err)
 		.check_ms = cp->config->turn_check_seconds * 1000,
 		.stall_ms = cp->config->turn_stall_timeout_seconds * 1000,
 		.interrupt_stalled = cp->config->stalled_turn_action == CCP_STALLED_INTERRUPT,
+		.quota_check_ms = cp->config->quota_check_seconds * 1000,
 	};
 
 	if (!run_dir || !log || !envp)

@@ -53,6 +53,7 @@
 	TEXT(turn_id)                                                                              \
 	INT(attempt)                                                                               \
 	INT(crash_count)                                                                           \
+	INT(overloads)      /* times app-server was too busy since a turn last began */            \
 	INT(epoch)          /* of the worker that claimed it */                                    \
 	TEXT(boot_id)       /* of the machine when the turn was sent */                            \
 	TEXT(instance)      /* app-server process that has the thread */                           \
@@ -67,6 +68,7 @@
 	TEXT(continued_turn)   /* the one that the present turn goes on from */                    \
 	INT(quota_waits)       /* times it waited for the account's limit */                       \
 	INT(quota_held)        /* 1 from the limit until a turn goes through: others wait */       \
+	TEXT(quota_limit)      /* which limit it is, as Codex calls it; NULL: it did not say */    \
 	INT(quota_resets_at)   /* when the limit ends, as Codex says; 0: it did not */             \
 	INT(quota_window)      /* minutes that the limit is counted over; 0 unknown */             \
 	TEXT(terminals)        /* JSON: background terminals an interrupt found, ended, left */    \

@@ -357,6 +357,7 @@ int ccp_op_quota(struct ccp_db *db, struct ccp_op_quota *ret_quota, struct codex
 		.waiting = ccp_column_int(&stmt, 0),
 		.trying = ccp_column_int(&stmt, 1),
 		.until = ccp_column_int(&stmt, 2),
+		.most_waits = ccp_column_int(&stmt, 3),
 	};
 	return 0;
 }

@@ -113,6 +113,7 @@ int ccp_op_next_due(struct ccp_db *db, int64_t now, int64_t *ret_at, struct code
  */
 struct ccp_op_quota {
 	int64_t waiting, trying, until;
+	int64_t most_waits; /* times that one of those that wait has waited */
 };
 static inline bool ccp_op_quota_holds(const struct ccp_op_quota *quota)
 {

@@ -100,7 +100,8 @@
 	X(OPERATION_QUOTA,                                                                         \
 	  "SELECT count(*) FILTER (WHERE phase = 'waiting_for_quota'), "                           \
 	  "count(*) FILTER (WHERE phase <> 'waiting_for_quota'), "                                 \
-	  "max(not_before) FILTER (WHERE phase = 'waiting_for_quota') "                            \
+	  "max(not_before) FILTER (WHERE phase = 'waiting_for_quota'), "                           \
+	  "max(quota_waits) FILTER (WHERE phase = 'waiting_for_quota') "                           \
 	  "FROM operations INDEXED BY op_quota WHERE active = 1 AND quota_held = 1")               \
 	X(OPERATION_WAITING_FOR_QUOTA,                                                             \
 	  "SELECT id FROM operations INDEXED BY op_quota WHERE active = 1 AND quota_held = 1 "     \

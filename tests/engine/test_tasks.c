@@ -259,7 +259,30 @@ START_TEST(test_overload_passes)
 }
 END_TEST
 
-/* The tenth attempt is the last one. The first nine are written into the row, or it would take
+/* It is no attempt: what fails for another reason after it has all of its own. */
+START_TEST(test_overload_and_failure)
+{
+	struct engine_env e;
+	struct codexcp *cp;
+	_cleanup_free_ char *op = NULL;
+	json_auto_t *waiting = NULL, *status = NULL;
+
+	env_setup(&e);
+	env_script(&e, "expect turn/start\noverload\nexpect turn/start\noverload\n"
+		       "expect turn/start\nerror -32600 thread t is closing\n");
+	cp = env_open(&e, CODEXCP_MODE_INLINE);
+	op = env_submit(&e, cp, NULL);
+	waiting = env_wait(&e, cp, op, "queuedReason", "retry_after_worker_error");
+	ck_assert_int_eq(json_integer_value(json_object_get(waiting, "attemptCount")), 1);
+	status = env_end(&e, cp, op);
+	env_is(status, "status", "completed");
+	ck_assert_int_eq(json_integer_value(json_object_get(status, "attemptCount")), 2);
+	ck_assert_int_eq(env_count(&e, "turn/start"), 4);
+	env_teardown(&e);
+}
+END_TEST
+
+/* The last retry is the last one. Those before are written into the row, or it would take
  * minutes. */
 START_TEST(test_overload_does_not_pass)
 {
@@ -273,7 +296,7 @@ START_TEST(test_overload_does_not_pass)
 	cp = env_open(&e, CODEXCP_MODE_CLIENT);
 	op = env_submit(&e, cp, NULL);
 	env_close(&e, cp);
-	db_exec(e.state_db, "UPDATE operations SET attempt = 8");
+	db_exec(e.state_db, "UPDATE operations SET overloads = 19");
 	cp = env_open(&e, CODEXCP_MODE_INLINE);
 	status = env_end(&e, cp, op);
 	env_is(status, "status", "failed");
@@ -409,5 +432,5 @@ END_TEST
 CCP_TEST_MAIN("tasks", test_report, test_notifications_before_the_answer, test_failed_turn,
 	      test_text_of_ended, test_end_of_another_turn, test_twenty_at_a_cold_start,
 	      test_limits_of_project_and_agent, test_limit_of_requests, test_overload_passes,
-	      test_overload_does_not_pass, test_binary_appears, test_binary_disappears,
-	      test_busy_thread, test_one_turn_a_thread)
+	      test_overload_and_failure, test_overload_does_not_pass, test_binary_appears,
+	      test_binary_disappears, test_busy_thread, test_one_turn_a_thread)

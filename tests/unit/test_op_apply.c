@@ -196,7 +196,7 @@ START_TEST(test_queued)
 {
 	/* Half of the time so far, for what others do an eighth; and up to a quarter of it more. */
 	check_queued(CCP_OP_TRANSIENT, NULL, "retry_after_worker_error", 10000, 12500, 1);
-	check_queued(CCP_OP_OVERLOADED, NULL, "app_server_overloaded", 10000, 12500, 1);
+	check_queued(CCP_OP_OVERLOADED, NULL, "app_server_overloaded", 10000, 12500, 0);
 	check_queued(CCP_OP_APP_SERVER_UNAVAILABLE, NULL, "app_server_unavailable", 10000, 12500,
 		     0);
 	check_queued(CCP_OP_THREAD_BUSY, NULL, "thread_slot_limit", 2500, 3125, 0);
@@ -298,6 +298,70 @@ START_TEST(test_attempts_run_out)
 	ck_assert_int_eq(op.attempt, CCP_OP_MAX_ATTEMPTS);
 	ck_assert_str_eq(op.error_code, "CODEX_TIMEOUT");
 	ck_assert_int_eq(op.active, 0);
+	ccp_op_done(&op);
+	done(&f);
+}
+END_TEST
+
+static void overload(struct fixture *f, enum ccp_step to)
+{
+	_cleanup_error_ struct codexcp_error why = { 0 };
+	const struct ccp_op_change change = { .error = &why };
+
+	ccp_fail(&why, CODEXCP_E_BUSY, "Server overloaded; retry later.");
+	claim(f);
+	step(f, CCP_OP_OVERLOADED, &change, to);
+}
+
+/* Tried again as soon as it may be, for as long as the retries are said to last; no attempt of the
+ * operation's. */
+START_TEST(test_overloads_run_out)
+{
+	struct fixture f;
+	struct ccp_op op;
+
+	setup(&f);
+	for (int i = 1; i <= CCP_OP_MAX_OVERLOADS; i++) {
+		overload(&f, CCP_STEP_IS_QUEUED);
+		op = read_op(&f);
+		ck_assert_int_eq(op.overloads, i);
+		ck_assert_int_eq(op.attempt, 0);
+		f.clock.at = op.not_before;
+		ccp_op_done(&op);
+	}
+	ck_assert_int_ge(f.clock.at - 5000, 5 * 60 * 1000);
+	ck_assert_int_le(f.clock.at - 5000, 8 * 60 * 1000);
+	overload(&f, CCP_STEP_IS_FAILED);
+	op = read_op(&f);
+	ck_assert_str_eq(op.error_code, "CODEX_BUSY");
+	ck_assert_int_eq(op.error_retryable, 1);
+	ck_assert_int_eq(op.overloads, CCP_OP_MAX_OVERLOADS);
+	ck_assert_int_eq(op.active, 0);
+	ccp_op_done(&op);
+	done(&f);
+}
+END_TEST
+
+/* Neither uses up what the other has, and a turn that began has got through. */
+START_TEST(test_overloads_beside_attempts)
+{
+	struct fixture f;
+	struct ccp_op op;
+
+	setup(&f);
+	for (int i = 1; i < CCP_OP_MAX_ATTEMPTS; i++) {
+		for (int k = 0; k < CCP_OP_MAX_ATTEMPTS; k++)
+			overload(&f, CCP_STEP_IS_QUEUED);
+		claim(&f);
+		step(&f, CCP_OP_TRANSIENT, NULL, CCP_STEP_IS_QUEUED);
+	}
+	overload(&f, CCP_STEP_IS_QUEUED);
+	claim(&f);
+	thread_ready(&f, true);
+	step(&f, CCP_OP_TURN_STARTED, NULL, CCP_STEP_IS_RUNNING);
+	op = read_op(&f);
+	ck_assert_int_eq(op.overloads, 0);
+	ck_assert_int_eq(op.attempt, CCP_OP_MAX_ATTEMPTS);
 	ccp_op_done(&op);
 	done(&f);
 }
@@ -544,6 +608,7 @@ END_TEST
 
 CCP_TEST_MAIN("op_apply", test_claim, test_whole_way, test_fence, test_unmatched, test_no_operation,
 	      test_queued, test_backoff_bounds, test_taken_over, test_reason, test_attempts_run_out,
-	      test_errors, test_success_clears_error, test_interrupt, test_forget_thread,
-	      test_keep_thread, test_power_loss, test_crashes, test_running_turn_ends_the_count,
+	      test_overloads_run_out, test_overloads_beside_attempts, test_errors,
+	      test_success_clears_error, test_interrupt, test_forget_thread, test_keep_thread,
+	      test_power_loss, test_crashes, test_running_turn_ends_the_count,
 	      test_app_server_that_dies_of_it)

@@ -150,6 +150,7 @@ START_TEST(test_limit_told)
 	ck_assert_int_eq(quota.waiting, 1);
 	ck_assert_int_eq(quota.trying, 0);
 	ck_assert_int_eq(quota.until, op.not_before);
+	ck_assert_int_eq(quota.most_waits, 1);
 	ccp_op_done(&op);
 	done(&f);
 }

@@ -20,31 +20,38 @@ static const int64_t attempts[] = {
 	1,
 	CCP_OP_MAX_ATTEMPTS - 1,
 	CCP_OP_MAX_ATTEMPTS,
-	CCP_OP_MAX_OVERLOADS - 1,
-	CCP_OP_MAX_OVERLOADS,
 };
+static const int64_t overloads[] = { 0, CCP_OP_MAX_OVERLOADS - 1, CCP_OP_MAX_OVERLOADS };
 static const int64_t crashes[] = { 0, CCP_OP_MAX_CRASHES - 1, CCP_OP_MAX_CRASHES };
 
-static void walk_facts(struct walk *w, walk_fn fn, void *data)
+static void walk_counts(struct walk *w, walk_fn fn, void *data)
 {
-	for (unsigned bits = 0; bits < 256; bits++)
-		for (size_t a = 0; a < CCP_ARRAY_SIZE(attempts); a++)
+	for (size_t a = 0; a < CCP_ARRAY_SIZE(attempts); a++)
+		for (size_t o = 0; o < CCP_ARRAY_SIZE(overloads); o++)
 			for (size_t c = 0; c < CCP_ARRAY_SIZE(crashes); c++) {
-				w->facts = (struct ccp_op_facts){
-					.app_server_ready = bits & 1,
-					.interrupt_asked = bits & 2,
-					.read_only = bits & 4,
-					.thread_is_new = bits & 8,
-					.may_continue = bits & 16,
-					.codex_lives = bits & 32,
-					.quota_waits_left = bits & 64,
-					.quota_held = bits & 128,
-					.attempt = attempts[a],
-					.crash_count = crashes[c],
-				};
+				w->facts.attempt = attempts[a];
+				w->facts.overloads = overloads[o];
+				w->facts.crash_count = crashes[c];
 				w->d = ccp_op_decide(w->step, w->event, &w->facts);
 				fn(w, data);
 			}
+}
+
+static void walk_facts(struct walk *w, walk_fn fn, void *data)
+{
+	for (unsigned bits = 0; bits < 256; bits++) {
+		w->facts = (struct ccp_op_facts){
+			.app_server_ready = bits & 1,
+			.interrupt_asked = bits & 2,
+			.read_only = bits & 4,
+			.thread_is_new = bits & 8,
+			.may_continue = bits & 16,
+			.codex_lives = bits & 32,
+			.quota_waits_left = bits & 64,
+			.quota_held = bits & 128,
+		};
+		walk_counts(w, fn, data);
+	}
 }
 
 static void walk_all(walk_fn fn, void *data)
@@ -61,11 +68,12 @@ static void walk_all(walk_fn fn, void *data)
 #define CHECK(w, condition)                                                                        \
 	do {                                                                                       \
 		if (!(condition))                                                                  \
-			ck_abort_msg("%s + %s -> %s (attempt %d, crashes %d): %s",                 \
+			ck_abort_msg("%s + %s -> %s (attempt %d, overloads %d, crashes %d): %s",   \
 				     ccp_step_row((w)->step)->phase,                               \
 				     ccp_op_event_name((w)->event),                                \
 				     ccp_step_row((w)->d.next)->phase, (int)(w)->facts.attempt,    \
-				     (int)(w)->facts.crash_count, #condition);                     \
+				     (int)(w)->facts.overloads, (int)(w)->facts.crash_count,       \
+				     #condition);                                                  \
 	} while (0)
 
 static bool ended(enum ccp_step step)
@@ -316,11 +324,32 @@ static void check_bounds(const struct walk *w, void *data)
 		CHECK(w, w->facts.attempt >= CCP_OP_MAX_ATTEMPTS);
 	/* What counts as an attempt ends one day; what is free does not depend on the count. */
 	if (w->d.matched && w->d.next == IS(QUEUED) && !(w->d.effects & CCP_EFFECT_FREE_ATTEMPT)) {
-		CHECK(w, w->facts.attempt < (w->event == CCP_OP_OVERLOADED ? CCP_OP_MAX_OVERLOADS
-									   : CCP_OP_MAX_ATTEMPTS));
+		CHECK(w, w->facts.attempt < CCP_OP_MAX_ATTEMPTS);
 		CHECK(w, w->d.effects & CCP_EFFECT_WAIT_BACKOFF);
 	}
 }
+
+/* Counted for itself: attempts that are used up do not end it, nor the other way round. */
+static void check_overload(const struct walk *w, void *data)
+{
+	bool counts = w->d.effects & CCP_EFFECT_COUNT_OVERLOAD;
+
+	CHECK(w,
+	      counts == (w->d.matched && w->event == CCP_OP_OVERLOADED && w->d.next == IS(QUEUED)));
+	if (w->event != CCP_OP_OVERLOADED || !w->d.matched || w->step == IS(LOOKING_UP) ||
+	    w->d.next == IS(INTERRUPTED))
+		return;
+	CHECK(w,
+	      w->d.next == (w->facts.overloads < CCP_OP_MAX_OVERLOADS ? IS(QUEUED) : IS(FAILED)));
+	CHECK(w, !counts || (w->d.effects & CCP_EFFECT_FREE_ATTEMPT &&
+			     w->d.effects & CCP_EFFECT_WAIT_BACKOFF));
+}
+
+START_TEST(test_overload)
+{
+	walk_all(check_overload, NULL);
+}
+END_TEST
 
 START_TEST(test_bounds)
 {
@@ -346,8 +375,8 @@ START_TEST(test_free_attempts)
 		{ IS(THREAD_SENT), CCP_OP_TRANSIENT, false },
 		{ IS(TURN_SENT), CCP_OP_TRANSIENT, false },
 		{ IS(THREAD_SENT), CCP_OP_OUTCOME_UNKNOWN, false },
-		{ IS(THREAD_SENT), CCP_OP_OVERLOADED, false },
-		{ IS(TURN_SENT), CCP_OP_OVERLOADED, false },
+		{ IS(THREAD_SENT), CCP_OP_OVERLOADED, true },
+		{ IS(TURN_SENT), CCP_OP_OVERLOADED, true },
 	};
 	const struct ccp_op_facts facts = { .attempt = 1 };
 
@@ -491,5 +520,5 @@ START_TEST(test_page_is_current)
 END_TEST
 
 CCP_TEST_MAIN("op_machine", test_sound, test_all_can_end, test_interrupt, test_no_second_run,
-	      test_continuing, test_quota, test_success, test_bounds, test_free_attempts, test_path,
-	      test_all_used, test_markdown, test_page_is_current)
+	      test_continuing, test_quota, test_success, test_bounds, test_overload,
+	      test_free_attempts, test_path, test_all_used, test_markdown, test_page_is_current)
