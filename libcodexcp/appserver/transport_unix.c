@@ -21,7 +21,7 @@
 
 /* Relative to run_dir, which is the process's working directory. */
 #define SOCKET_NAME "app.sock"
-#define LISTEN_ARGS "app-server", "--listen", "unix://" SOCKET_NAME
+#define LISTEN_ARGS "app-server", "--listen", ("unix://" SOCKET_NAME)
 /* How soon to look again whether it listens. */
 #define CONNECT_MS 20
 /* A dying process closes its connections before its parent hears of it. */

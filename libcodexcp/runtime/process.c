@@ -184,7 +184,7 @@ void ccp_process_kill_alike(const char *dir, const char *const *words,
 			    const struct ccp_process_id *but)
 {
 	DIR *proc = opendir("/proc");
-	struct ccp_process_id id;
+	struct ccp_process_id id = { 0 };
 	struct dirent *entry;
 	struct stat st;
 	int64_t pid;

@@ -376,9 +376,9 @@ START_TEST(test_inline_among_probers)
 	json_decref(env_call(env_open(&e, CODEXCP_MODE_CLIENT), "codex_health_summary", NULL));
 	for (int i = 0; i < 12; i++) {
 		struct codexcp *cp = env_open(&e, CODEXCP_MODE_INLINE);
-		_cleanup_free_ char *op = env_submit(&e, cp, NULL);
 		int64_t until = env_now_ms() + ENV_PATIENCE_MS;
 
+		free(env_submit(&e, cp, NULL));
 		prober = start_prober(&e);
 		while (!env_number(&e, "SELECT NOT count(*) FROM operations WHERE active")) {
 			ck_assert_int_lt(env_now_ms(), until);
