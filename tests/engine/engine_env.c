@@ -333,6 +333,22 @@ void env_reach(struct engine_env *e, struct codexcp *cp, const char *op, const c
 	json_decref(env_wait(e, cp, op, key, value));
 }
 
+void env_wait_problem(struct engine_env *e, struct codexcp *cp, const char *op, const char *text)
+{
+	int64_t until = env_now_ms() + ENV_PATIENCE_MS;
+
+	for (;;) {
+		json_auto_t *status = env_status(cp, op);
+		const char *problem = ccp_json_str(json_object_get(status, "workerState"),
+						   "problem");
+
+		if (problem && strstr(problem, text))
+			return;
+		ck_assert_msg(env_now_ms() < until, "%s", problem ? problem : "no problem");
+		env_step(e);
+	}
+}
+
 json_t *env_end(struct engine_env *e, struct codexcp *cp, const char *op)
 {
 	return env_wait(e, cp, op, NULL, NULL);

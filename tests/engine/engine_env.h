@@ -87,6 +87,8 @@ json_t *env_wait(struct engine_env *e, struct codexcp *cp, const char *op, const
 /* The same, and the status is of no interest. */
 void env_reach(struct engine_env *e, struct codexcp *cp, const char *op, const char *key,
 	       const char *value);
+/* Drives until the operation's workerState tells a problem that has this text. */
+void env_wait_problem(struct engine_env *e, struct codexcp *cp, const char *op, const char *text);
 /* Drives until the operation has ended: its status, a new reference. */
 json_t *env_end(struct engine_env *e, struct codexcp *cp, const char *op);
 /* Ends with this status, and its reason is as said (NULL: has none). */

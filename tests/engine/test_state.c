@@ -177,7 +177,7 @@ START_TEST(test_other_home)
 	struct codexcp *stranger, *cp;
 	struct env_answer answer;
 	_cleanup_free_ char *home = NULL, *other = NULL, *op = NULL;
-	json_auto_t *refused = NULL, *status = NULL;
+	json_auto_t *refused = NULL;
 	json_t *details;
 
 	env_setup(&e);
@@ -197,9 +197,7 @@ START_TEST(test_other_home)
 	env_ask(stranger, "codex_wait",
 		json_pack("{s:s, s:i}", "operation_id", op, "timeout_seconds", 1), &answer);
 	env_is(env_answered(&e, &answer), "status", "queued");
-	status = env_status(stranger, op);
-	ck_assert_ptr_nonnull(
-		strstr(ccp_json_str(json_object_get(status, "workerState"), "problem"), other));
+	env_wait_problem(&e, stranger, op, other);
 	env_answer_done(&answer);
 	env_set(&e, "CODEX_HOME", home);
 	cp = env_open(&e, CODEXCP_MODE_INLINE);

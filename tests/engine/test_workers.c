@@ -294,8 +294,7 @@ START_TEST(test_worker_that_dies)
 	ck_assert_int_eq(st.st_size, 5);
 	status = env_status(e.open[0], op);
 	env_is(status, "status", "queued");
-	ck_assert_ptr_nonnull(strstr(
-		ccp_json_str(json_object_get(status, "workerState"), "problem"), "worker.log"));
+	env_wait_problem(&e, e.open[0], op, "worker.log");
 	env_teardown(&e);
 }
 END_TEST
@@ -306,20 +305,6 @@ static void await_completed(struct engine_env *e)
 	int64_t until = env_now_ms() + ENV_PATIENCE_MS;
 
 	while (!env_number(e, "SELECT count(*) FROM operations WHERE status = 'completed'")) {
-		ck_assert_int_lt(env_now_ms(), until);
-		env_step(e);
-	}
-}
-
-static void await_problem(struct engine_env *e, struct codexcp *cp, const char *op)
-{
-	int64_t until = env_now_ms() + ENV_PATIENCE_MS;
-	bool told = false;
-
-	while (!told) {
-		json_auto_t *status = env_status(cp, op);
-
-		told = ccp_json_str(json_object_get(status, "workerState"), "problem");
 		ck_assert_int_lt(env_now_ms(), until);
 		env_step(e);
 	}
@@ -337,7 +322,7 @@ START_TEST(test_spawn_is_tried_again)
 	options.environment = (const char *const *)e.variables;
 	ck_assert_int_eq(codexcp_open(&options, &e.open[0], NULL), 0);
 	op = env_submit(&e, e.open[0], NULL);
-	await_problem(&e, e.open[0], op);
+	env_wait_problem(&e, e.open[0], op, "");
 	ck_assert_int_eq(symlink(getenv("CCP_SERVER"), program), 0);
 	await_completed(&e);
 	env_teardown(&e);
