@@ -182,7 +182,7 @@ START_TEST(test_draining)
 	cp = env_open(&e, CODEXCP_MODE_INLINE);
 	codexcp_look_for_work(cp);
 	env_ends(&e, cp, op, "interrupted", "app_server_exit");
-	ck_assert_int_eq(ccp_process_check(&server), CCP_PROCESS_DEAD);
+	env_await_dead(&e, &server);
 	db_expect(e.state_db, "SELECT ended_at > 0 FROM app_servers ORDER BY rowid", "1\n0\n");
 	env_teardown(&e);
 }
@@ -211,7 +211,7 @@ START_TEST(test_transport_switched)
 	free(next);
 	next = env_submit(&e, cp, NULL);
 	env_ends(&e, cp, next, "completed", NULL);
-	ck_assert_int_eq(ccp_process_check(&server), CCP_PROCESS_DEAD);
+	env_await_dead(&e, &server);
 	db_expect(e.state_db, "SELECT transport, ended_at > 0 FROM app_servers ORDER BY rowid",
 		  "unix|1\nstdio|0\n");
 	env_teardown(&e);

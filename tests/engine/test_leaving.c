@@ -272,7 +272,7 @@ START_TEST(test_idle)
 	server = env_server(&e);
 	env_close(&e, cp);
 	ck_assert_int_eq(worker_await_exit(&w), 0);
-	ck_assert_int_eq(ccp_process_check(&server), CCP_PROCESS_DEAD);
+	env_await_dead(&e, &server);
 	ck_assert_int_eq(env_number(&e, "SELECT count(*) FROM app_servers "
 					"WHERE draining = 0 AND ended_at > 0"),
 			 1);

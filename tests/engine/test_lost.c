@@ -322,7 +322,7 @@ START_TEST(test_waiting_is_no_turn)
 		ck_assert_int_lt(env_now_ms(), until);
 		env_step(&e);
 	}
-	ck_assert_int_eq(ccp_process_check(&server), CCP_PROCESS_DEAD);
+	env_await_dead(&e, &server);
 	ck_assert_int_eq(env_count(&e, "initialize"), 1);
 	env_reach(&e, cp, op, "phase", "waiting_for_quota");
 	env_teardown(&e);

@@ -101,7 +101,7 @@ START_TEST(test_killed)
 	env_close(&e, cp);
 	cp = env_open(&e, CODEXCP_MODE_INLINE);
 	env_ends(&e, cp, op, "interrupted", "app_server_exit");
-	ck_assert_int_eq(ccp_process_check(&server), CCP_PROCESS_DEAD);
+	env_await_dead(&e, &server);
 	ck_assert_int_eq(env_count(&e, "turn/start"), 1);
 	env_teardown(&e);
 }

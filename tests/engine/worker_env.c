@@ -105,3 +105,13 @@ struct ccp_process_id env_server(const struct engine_env *e)
 	ck_assert_int_eq(ccp_process_identify(pid, &id, NULL), 0);
 	return id;
 }
+
+void env_await_dead(struct engine_env *e, const struct ccp_process_id *process)
+{
+	int64_t until = env_now_ms() + ENV_PATIENCE_MS;
+
+	while (ccp_process_check(process) != CCP_PROCESS_DEAD) {
+		ck_assert_int_lt(env_now_ms(), until);
+		env_step(e);
+	}
+}

@@ -34,3 +34,5 @@ void env_setup_unix(struct engine_env *e, const char *script);
 char *env_leave_running(struct engine_env *e, const char *script);
 /* The newest app-server. */
 struct ccp_process_id env_server(const struct engine_env *e);
+/* Drives until it is dead: it lets go of its connections before. */
+void env_await_dead(struct engine_env *e, const struct ccp_process_id *process);
