@@ -9,8 +9,8 @@
 
 #include "base/crash_point.h"
 #include "base/str.h"
+#include "domain/instance.h"
 #include "domain/runner_internal.h"
-#include "store/worker_store.h"
 
 struct instance_job {
 	struct ccp_instance_row row;
@@ -108,16 +108,6 @@ void ccp_instance_ended(struct ccp_runner *runner, const struct codexcp_error *w
 						       .end_reason = why->message });
 }
 
-static struct ccp_process_id process_of(const struct ccp_instance_row *row)
-{
-	struct ccp_process_id id = { .pid = row->pid,
-				     .start_time = row->start_time,
-				     .pid_namespace = row->pid_namespace };
-
-	snprintf(id.boot, sizeof(id.boot), "%s", row->boot_id ? row->boot_id : "");
-	return id;
-}
-
 /* The turns of an instance */
 
 /* turn/start may have reached it, and no end is known. */
@@ -179,7 +169,7 @@ static bool is_ours(const struct finding *finding, const struct ccp_instance_row
 
 static void take(struct ccp_known_instance *known, const struct ccp_instance_row *row)
 {
-	known->process = process_of(row);
+	known->process = ccp_instance_process(row);
 	known->started_at = row->started_at;
 	snprintf(known->id, sizeof(known->id), "%s", row->id);
 }
@@ -196,7 +186,7 @@ static int judge(const void *data, void *self)
 {
 	struct finding *finding = self;
 	const struct ccp_instance_row *row = data;
-	const struct ccp_process_id id = process_of(row);
+	const struct ccp_process_id id = ccp_instance_process(row);
 	bool on_socket = ccp_streq(row->transport, ccp_appserver_transports[CCP_APPSERVER_UNIX]);
 
 	if (ccp_process_is_gone(&id)) {
@@ -278,7 +268,7 @@ static int identify(const struct ccp_runner *runner, const char *instance,
 
 	if (!instance || ccp_instance_get(runner->options.db, instance, &row, NULL) != 1)
 		return 0;
-	*ret = process_of(&row);
+	*ret = ccp_instance_process(&row);
 	*ret_ended = row.ended_at != 0;
 	return 1;
 }

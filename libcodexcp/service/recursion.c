@@ -1,10 +1,6 @@
 #include "service/recursion.h"
 
-#include <stdio.h>
-
-#include "base/str.h"
-#include "runtime/process.h"
-#include "store/worker_store.h"
+#include "domain/instance.h"
 
 int ccp_recursion_parent(struct ccp_call *call, struct ccp_op *ret_op, struct codexcp_error *err)
 {
@@ -22,11 +18,8 @@ static int look_at(const void *data, void *ret_found)
 {
 	const struct ccp_instance_row *row = data;
 	bool *found = ret_found;
-	struct ccp_process_id id = { .pid = row->pid,
-				     .start_time = row->start_time,
-				     .pid_namespace = row->pid_namespace };
+	const struct ccp_process_id id = ccp_instance_process(row);
 
-	snprintf(id.boot, sizeof(id.boot), "%s", row->boot_id ? row->boot_id : "");
 	*found = ccp_process_is_ancestor(&id);
 	return *found;
 }

@@ -8,6 +8,7 @@
 #include "base/file.h"
 #include "base/json.h"
 #include "base/str.h"
+#include "domain/instance.h"
 #include "runtime/cgroup.h"
 #include "runtime/socket.h"
 #include "service/doorbell.h"
@@ -151,18 +152,6 @@ json_t *ccp_worker_json(const struct ccp_worker_row *row, int64_t now, enum ccp_
 	return o;
 }
 
-/* The process behind a row of app-server. */
-static struct ccp_process_id instance_process(const struct ccp_instance_row *row)
-{
-	struct ccp_process_id id = { .pid = row->pid,
-				     .start_time = row->start_time,
-				     .pid_namespace = row->pid_namespace };
-
-	if (row->boot_id)
-		snprintf(id.boot, sizeof(id.boot), "%s", row->boot_id);
-	return id;
-}
-
 static void set_instance(json_t **o, const struct ccp_instance_row *row)
 {
 	char text[CCP_CODEX_VERSION_SIZE];
@@ -184,7 +173,7 @@ static void set_instance(json_t **o, const struct ccp_instance_row *row)
 static int take_running(const void *data, void *to)
 {
 	const struct ccp_instance_row *row = data;
-	const struct ccp_process_id id = instance_process(row);
+	const struct ccp_process_id id = ccp_instance_process(row);
 	json_t **found = to;
 
 	if (ccp_process_is_gone(&id))
