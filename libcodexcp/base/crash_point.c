@@ -10,12 +10,12 @@
 #include "base/file.h"
 #include "base/macro.h"
 
-#define NAME_MAX_CHARS 80
-#define POINTS_MAX     256
+#define POINTS_MAX 256
 
-static void print_name(char *out, const char *family, const char *name, const char *when)
+void ccp_crash_point_name(char out[static CCP_CRASH_POINT_SIZE], const char *family,
+			  const char *name, const char *when)
 {
-	snprintf(out, NAME_MAX_CHARS, "%s.%s.%s", family, name, when);
+	snprintf(out, CCP_CRASH_POINT_SIZE, "%s.%s.%s", family, name, when);
 	for (char *c = out; *c; c++)
 		if (*c >= 'A' && *c <= 'Z')
 			*c += 'a' - 'A';
@@ -25,7 +25,7 @@ static void print_name(char *out, const char *family, const char *name, const ch
 static int count_hit(const char *point)
 {
 	static struct {
-		char point[NAME_MAX_CHARS];
+		char point[CCP_CRASH_POINT_SIZE];
 		int hits;
 	} counts[POINTS_MAX];
 	size_t i = 0;
@@ -38,7 +38,7 @@ static int count_hit(const char *point)
 
 static void trace(const char *dir, const char *point)
 {
-	char path[4096], line[NAME_MAX_CHARS + 16];
+	char path[4096], line[CCP_CRASH_POINT_SIZE + 16];
 	_cleanup_close_ int fd = -1;
 
 	snprintf(path, sizeof(path), "%s/trace", dir);
@@ -62,12 +62,12 @@ static bool take_order(const char *dir, const char *action, const char *point, i
 void ccp_crash_point(const char *family, const char *name, const char *when)
 {
 	const char *dir = getenv("CODEXCP_CRASH_AT");
-	char point[NAME_MAX_CHARS];
+	char point[CCP_CRASH_POINT_SIZE];
 	int hit;
 
 	if (!dir)
 		return;
-	print_name(point, family, name, when);
+	ccp_crash_point_name(point, family, name, when);
 	hit = count_hit(point);
 	trace(dir, point);
 	if (take_order(dir, "kill", point, hit))

@@ -17,6 +17,10 @@
 #pragma once
 
 #ifdef CCP_CRASH_POINTS
+#define CCP_CRASH_POINT_SIZE 80
+/* "FAMILY.NAME.WHEN" in lower case: names of effects are those of the code. */
+void ccp_crash_point_name(char out[static CCP_CRASH_POINT_SIZE], const char *family,
+			  const char *name, const char *when);
 void ccp_crash_point(const char *family, const char *name, const char *when);
 #define CCP_CRASH_POINT(family, name, when) ccp_crash_point(family, name, when)
 

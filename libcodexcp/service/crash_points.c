@@ -9,16 +9,15 @@
 
 #define PAGE_MAX (64 * 1024)
 
-/* In lower case: names of effects are those of the code. */
 static void list(struct ccp_strbuf *sb, const char *family, const char *name)
 {
 	static const char *const whens[] = { "before", "after" };
 
+	char point[CCP_CRASH_POINT_SIZE];
+
 	for (size_t i = 0; i < CCP_ARRAY_SIZE(whens); i++) {
-		ccp_strbuf_appendf(sb, "%s.", family);
-		for (const char *c = name; *c; c++)
-			ccp_strbuf_append_char(sb, *c >= 'A' && *c <= 'Z' ? *c + 'a' - 'A' : *c);
-		ccp_strbuf_appendf(sb, ".%s\n", whens[i]);
+		ccp_crash_point_name(point, family, name, whens[i]);
+		ccp_strbuf_appendf(sb, "%s\n", point);
 	}
 }
 
