@@ -6,27 +6,31 @@
 
 #define BUSY_PATIENCE_MS 10000
 
+/* What the call keeps until the row is written. */
+struct submission {
+	struct ccp_call *call;
+	struct ccp_submit submit;
+	struct ccp_submitted submitted;
+};
+
 static void submission_done(void *data)
 {
-	struct ccp_submission *s = data;
+	struct submission *s = data;
 
-	if (!s)
-		return;
 	ccp_submit_done(&s->submit);
 	ccp_submitted_done(&s->submitted);
-	if (s->data_free)
-		s->data_free(s->data);
 	free(s);
 }
 
-struct ccp_submission *ccp_submission_new(struct ccp_call *call)
+static struct submission *submission_new(struct ccp_call *call)
 {
-	struct ccp_submission *s = calloc(1, sizeof(*s));
+	struct submission *s = calloc(1, sizeof(*s));
 
+	if (!s)
+		return NULL;
+	s->call = call;
 	call->state = s;
 	call->done = submission_done;
-	if (s)
-		s->call = call;
 	return s;
 }
 
@@ -34,7 +38,7 @@ struct ccp_submission *ccp_submission_new(struct ccp_call *call)
 
 static int submit_tx(struct ccp_db *db, void *data, struct codexcp_error *err)
 {
-	struct ccp_submission *s = data;
+	struct submission *s = data;
 	struct codexcp *cp = s->call->cp;
 	int r;
 
@@ -42,13 +46,11 @@ static int submit_tx(struct ccp_db *db, void *data, struct codexcp_error *err)
 	r = ccp_state_check_home(db, cp->config, err);
 	if (r >= 0)
 		r = ccp_op_submit(db, ccp_context_clock(cp), &s->submit, &s->submitted, err);
-	if (r == 0 && s->also)
-		r = s->also(db, s, err);
 	CCP_CRASH_POINT("submit", "commit", "before");
 	return r;
 }
 
-json_t *ccp_submission_status(struct ccp_submission *s, struct codexcp_error *err)
+static json_t *acknowledgement(struct submission *s, struct codexcp_error *err)
 {
 	_cleanup_op_ struct ccp_op op = { 0 };
 	struct codexcp *cp = s->call->cp;
@@ -62,6 +64,9 @@ json_t *ccp_submission_status(struct ccp_submission *s, struct codexcp_error *er
 		answer = ccp_operation_answer(cp, cp->db, &op, &view, err);
 	if (!answer)
 		return NULL;
+	ccp_json_set_bool(&answer, "idempotent", s->submitted.existed);
+	if (s->submitted.existed)
+		ccp_json_set_str(&answer, "idempotencyScope", "operation");
 	ccp_json_set(&answer, "similarActiveOperations", s->submitted.similar);
 	if (s->submitted.continued[0]) {
 		ccp_json_set_bool(&answer, "deduplicated", true);
@@ -71,28 +76,15 @@ json_t *ccp_submission_status(struct ccp_submission *s, struct codexcp_error *er
 	return answer;
 }
 
-static json_t *acknowledgement(struct ccp_submission *s, struct codexcp_error *err)
-{
-	json_t *answer = ccp_submission_status(s, err);
-
-	if (!answer)
-		return NULL;
-	ccp_json_set_bool(&answer, "idempotent", s->submitted.existed);
-	if (s->submitted.existed)
-		ccp_json_set_str(&answer, "idempotencyScope", "operation");
-	return answer;
-}
-
 static void submitted(const struct codexcp_error *err, void *data)
 {
-	struct ccp_submission *s = data;
+	struct submission *s = data;
 	_cleanup_(ccp_call_unrefp) struct ccp_call *call = s->call;
 	_cleanup_error_ struct codexcp_error failed = { 0 };
-	json_t *answer = NULL;
+	json_t *answer;
 
 	CCP_CRASH_POINT("submit", "commit", "after");
-	if (!err)
-		answer = s->answer ? s->answer(s, &failed) : acknowledgement(s, &failed);
+	answer = err ? NULL : acknowledgement(s, &failed);
 	if (err || failed.code) {
 		ccp_handled(ccp_call_fail(call, err ? err : &failed));
 		return;
@@ -104,18 +96,18 @@ static void submitted(const struct codexcp_error *err, void *data)
 	ccp_context_ring(call->cp);
 }
 
-static int find_earlier(struct ccp_submission *s, struct codexcp_error *err)
+static int find_earlier(struct submission *s, struct codexcp_error *err)
 {
 	return ccp_op_find_request(s->call->cp->reader, s->submit.op.client_request_id,
 				   s->submit.op.request_hash, s->submit.request.arguments,
 				   s->submitted.id, err);
 }
 
-int ccp_submission_send(struct ccp_submission *s, const struct ccp_task *task,
-			const json_t *meaning, struct codexcp_error *err)
+int ccp_submission_send(struct ccp_call *call, const struct ccp_task *task, const json_t *meaning,
+			struct codexcp_error *err)
 {
-	struct ccp_call *call = s->call;
-	int r = ccp_task_identify(task, meaning, &s->submit, err);
+	struct submission *s = submission_new(call);
+	int r = s ? ccp_task_identify(task, meaning, &s->submit, err) : ccp_fail_oom(err);
 
 	if (r == 0)
 		r = find_earlier(s, err);

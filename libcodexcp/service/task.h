@@ -3,8 +3,7 @@
  * arguments; ccp_task_check() finds what can be found wrong before anything is written (place,
  * policy, images, schema) and fills in the row as it shall be.
  *
- *	struct ccp_task task = CCP_TASK("start_chat");
- *	task.message = args->message;
+ *	const struct ccp_task task = { .type = "start_chat", .message = args->message, ... };
  *	...
  *	r = ccp_task_identify(&task, meaning, &submit, err);	// a retry is recognised by that
  *	r = ccp_task_check(call, &task, &submit, err);
@@ -29,13 +28,6 @@ struct ccp_task {
 	bool check_prompt;       /* refuse the same text while it is being worked on */
 	bool continue_completed; /* a thread that has answered the same text goes on */
 };
-#define CCP_TASK_PRIORITY 1 /* normal */
-/* With what a task has when nobody says anything; the caller sets the rest. */
-#define CCP_TASK(operation_type)                                                                   \
-	{                                                                                          \
-		.type = (operation_type), .cost_class = "normal", .priority = CCP_TASK_PRIORITY,   \
-		.max_continuations = 1, .request_timeout_ms = 300000, .check_prompt = true         \
-	}
 
 /* By what a retry is recognised: the client's id, and what the request means (borrowed). */
 int ccp_task_identify(const struct ccp_task *task, const json_t *meaning, struct ccp_submit *submit,

@@ -182,13 +182,12 @@ CCP_TOOL_HANDLER(ccp_tool_submit_task)
 	const struct submit_args *args = arguments;
 	const struct ccp_task task = task_of(args);
 	_cleanup_error_ struct codexcp_error err = { 0 };
-	struct ccp_submission *s = ccp_submission_new(call);
 	json_auto_t *meaning = ccp_request_meaning(call->arguments);
-	int r = s ? check_later(args, &err) : ccp_fail_oom(&err);
+	int r = check_later(args, &err);
 
 	if (r == 0)
 		r = check_target(args, &err);
 	if (r == 0)
-		r = ccp_submission_send(s, &task, meaning, &err);
+		r = ccp_submission_send(call, &task, meaning, &err);
 	return r < 0 ? ccp_call_fail(call, &err) : ccp_call_later(call);
 }
