@@ -21,15 +21,17 @@ static void wait_for_due(struct ccp_runner *runner, int64_t now)
 	struct ccp_op_quota quota = { 0 };
 	int64_t at = 0;
 
-	if (ccp_op_quota(runner->options.db, &quota, NULL) < 0) {
-		ccp_timer_start(runner->due_timer, DUE_MAX_MS);
-		return;
-	}
-	ccp_quota_watch(runner, &quota);
-	if (quota.until > now)
+	int r = ccp_op_quota(runner->options.db, &quota, NULL);
+
+	if (r == 0)
+		ccp_quota_watch(runner, &quota);
+	if (r == 0 && quota.until > now)
 		at = quota.until;
-	else if (ccp_op_next_due(runner->options.db, now, &at, NULL) < 0)
-		return;
+	else if (r == 0)
+		r = ccp_op_next_due(runner->options.db, now, &at, NULL);
+	/* What cannot be read now is read again. */
+	if (r < 0)
+		at = now + DUE_MAX_MS;
 	if (at)
 		ccp_timer_start(runner->due_timer, CCP_CLAMP(at - now, 1, DUE_MAX_MS));
 }
