@@ -17,41 +17,49 @@ function split(what) {
   return { before: text.slice(0, from), table: text.slice(from, to), after: text.slice(to) };
 }
 
-// "POINT|WHO" -> outcomes.
-function readTable(transport, who) {
+// { point, scenario, cells: outcomes of each that may die }
+function readRows(transport) {
   const rows = split(`crash points, ${transport}`).table.split('\n').filter((line) => line.startsWith('| `'));
-  return new Map(rows.flatMap((line) => {
-    const [point, , ...cells] = line.split('|').slice(1, -1).map((cell) => cell.trim());
-    return who.map((name, i) => [`${point.slice(1, -1)}|${name}`, cells[i] === NOT_THERE ? [''] : cells[i].split(OR)]);
-  }));
+  return rows.map((line) => {
+    const [point, scenario, ...cells] = line.split('|').slice(1, -1).map((cell) => cell.trim());
+    return { point: point.slice(1, -1), scenario, cells: cells.map((cell) => (cell === NOT_THERE ? [''] : cell.split(OR))) };
+  });
 }
+
+// "POINT|WHO" -> outcomes.
+const tableOf = (rows, who) => new Map(rows.flatMap(({ point, cells }) => who.map((name, i) => [`${point}|${name}`, cells[i]])));
 
 const outcomeOf = (words) => words.split(':')[0];
 
-// Whatever dies, a task may have come through, or its turn may have been cut; and nobody may have been there to die.
-const ANYWHERE = ['', 'completed', 'interrupted (app_server_exit)'];
+// Whatever dies, a turn may have been cut with it; and nobody may have been there to die.
+const ANYWHERE = ['', 'interrupted (app_server_exit)'];
+
+// What came of each scenario, whoever died at whichever of its points.
+function outcomesOf(rows) {
+  const known = new Map();
+  for (const { scenario, cells } of rows) known.set(scenario, [...known.get(scenario) ?? ANYWHERE, ...cells.flat().map(outcomeOf)]);
+  return known;
+}
 
 // What came of a death, and is not in the table of its scenario. Who had done what at the moment of a death is a matter of
 // time, so that a row is no closer limit than the scenario; the events that led there are only told.
 export function compareTables(transport, points, who, cells) {
-  const table = readTable(transport, who);
-  const [rows, tried] = [new Set([...table.keys()]), new Set(points.flatMap((point) => who.map((name) => `${point}|${name}`)))];
-  const known = new Map();
-  for (const [key, { scenario }] of cells) {
-    known.set(scenario, [...known.get(scenario) ?? ANYWHERE, ...(table.get(key) ?? []).map(outcomeOf)]);
-  }
+  const rows = readRows(transport);
+  const [known, listed] = [outcomesOf(rows), new Set(tableOf(rows, who).keys())];
+  const tried = new Set(points.flatMap((point) => who.map((name) => `${point}|${name}`)));
+  const may = (scenario) => known.get(scenario) ?? ANYWHERE;
   return [
-    ...[...tried].filter((key) => !rows.has(key)).map((key) => `${key}: there is no row`),
-    ...[...rows].filter((key) => !tried.has(key)).map((key) => `${key}: there is no such point any more`),
-    ...[...cells].filter(([, { scenario, words }]) => !known.get(scenario).includes(outcomeOf(words)))
-      .map(([key, { scenario, words }]) => `${key}: ${words}, and the table has for ${scenario}: ${[...new Set(known.get(scenario))].join(OR)}`),
+    ...[...tried].filter((key) => !listed.has(key)).map((key) => `${key}: there is no row`),
+    ...[...listed].filter((key) => !tried.has(key)).map((key) => `${key}: there is no such point any more`),
+    ...[...cells].filter(([, { scenario, words }]) => !may(scenario).includes(outcomeOf(words)))
+      .map(([key, { scenario, words }]) => `${key}: ${words}, and the table has for ${scenario}: ${[...new Set(may(scenario))].join(OR)}`),
   ];
 }
 
 // Adds to what the table has; a point that is gone goes with its row.
 export function writeTables(transport, points, who, cells) {
   const { before, after } = split(`crash points, ${transport}`);
-  const known = readTable(transport, who);
+  const known = tableOf(readRows(transport), who);
   const cell = (key) => {
     const seen = new Set([...known.get(key) ?? [], ...cells.has(key) ? [cells.get(key).words] : []].filter(Boolean));
     return [...seen].sort().join(OR) || NOT_THERE;
