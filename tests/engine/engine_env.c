@@ -183,6 +183,13 @@ void env_teardown(struct engine_env *e)
 	ccp_test_remove_dir(e->dir);
 }
 
+void env_rewrite_script(const struct engine_env *e, const char *lines)
+{
+	_cleanup_free_ char *path = env_path(e, "script");
+
+	ck_assert_int_eq(ccp_file_replace(path, lines, strlen(lines), 0600, NULL), 0);
+}
+
 void env_step(struct engine_env *e)
 {
 	struct pollfd fds[ENV_CONTEXTS];

@@ -99,6 +99,9 @@ void env_ends(struct engine_env *e, struct codexcp *cp, const char *op, const ch
 void env_end_all(struct engine_env *envs, size_t n);
 #define env_is(answer, key, value) ck_assert_str_eq(ccp_json_str(answer, key), value)
 
+/* Another script, for processes of the fake that start from now on, and for one that reads its own
+ * line by line. */
+void env_rewrite_script(const struct engine_env *e, const char *lines);
 /* How often the fake app-server was asked for this, by all its processes. */
 int env_count(const struct engine_env *e, const char *method);
 /* The params of the index-th; a new reference. */

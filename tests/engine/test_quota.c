@@ -3,13 +3,10 @@
  * while operations wait, and its answer decides.
  */
 #include "engine_env.h"
+#include "usage_limit.h"
 
 #include "base/clock.h"
-#include "base/file.h"
 
-#define MEET_LIMIT                                                                                 \
-	"expect turn/start\ndefault\nfail {\"message\":\"You've hit your usage limit.\","          \
-	"\"codexErrorInfo\":\"usageLimitExceeded\",\"additionalDetails\":null}\n"
 #define ASKED       "expect account/rateLimits/read\nreply "
 #define DAY_SECONDS (24 * 60 * 60)
 /* The year 2100 */
@@ -71,6 +68,14 @@ static void add_update(char **script, struct limits limits)
 static void add(char **script, const char *lines)
 {
 	append(script, lines, "", "");
+}
+
+/* A turn meets the limit of which Codex has told before. */
+static void add_told_limit(char **script)
+{
+	add(script, BEGIN_TURN);
+	add_update(script, (struct limits){ 100, 3, 7 });
+	add(script, LIMIT);
 }
 
 /* An operation that the limit has stopped. */
@@ -173,9 +178,7 @@ START_TEST(test_update)
 	struct quota_env q;
 	_cleanup_free_ char *script = NULL;
 
-	add(&script, "expect turn/start\ndefault\n");
-	add_update(&script, (struct limits){ 100, 3, 7 });
-	add(&script, strstr(MEET_LIMIT, "fail"));
+	add_told_limit(&script);
 	add(&script, "await raised\n");
 	add_update(&script, (struct limits){ 3, 3, 7 });
 	add_answer(&script, (struct limits){ 3, 3, 7 });
@@ -194,9 +197,7 @@ START_TEST(test_late_update)
 	struct quota_env q;
 	_cleanup_free_ char *script = NULL;
 
-	add(&script, "expect turn/start\ndefault\n");
-	add_update(&script, (struct limits){ 100, 3, 7 });
-	add(&script, strstr(MEET_LIMIT, "fail"));
+	add_told_limit(&script);
 	add(&script, "await late\n");
 	add_update(&script, (struct limits){ 97, 3, 7 });
 	add_answer(&script, (struct limits){ 100, 3, 6 });
@@ -255,7 +256,7 @@ END_TEST
 START_TEST(test_new_worker)
 {
 	struct quota_env q;
-	_cleanup_free_ char *script = NULL, *path = NULL, *later = NULL;
+	_cleanup_free_ char *script = NULL, *later = NULL;
 	int64_t began;
 
 	add(&script, MEET_LIMIT);
@@ -264,8 +265,7 @@ START_TEST(test_new_worker)
 	wait_for_end(&q, 7);
 	env_close(&q.e, q.cp);
 	add_answer(&later, (struct limits){ 3, 3, 7 });
-	path = env_path(&q.e, "script");
-	ck_assert_int_eq(ccp_file_replace(path, later, strlen(later), 0600, NULL), 0);
+	env_rewrite_script(&q.e, later);
 	db_exec(q.e.state_db, "UPDATE operations SET quota_waits = 2, version = version + 1");
 	began = env_now_ms();
 	q.cp = env_open(&q.e, CODEXCP_MODE_INLINE);
